@@ -1,0 +1,139 @@
+//! Time, in one place: wall clock, time since boot (suspend included) and the boot's id.
+//!
+//! Everything else receives a [`Stamp`] or a [`Clock`], so that tests drive time and
+//! nothing jumps when the wall clock does.
+
+#![allow(clippy::disallowed_methods)] // the one room that may ask the operating system for the time
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// One moment, on both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Wall-clock time, as good as the box knows it (see `synced`).
+    pub wall: Timestamp,
+    /// Time since boot with suspend included (`CLOCK_BOOTTIME`); never jumps.
+    pub boot: Duration,
+    /// Whether a time source has set the wall clock since boot.
+    pub synced: bool,
+}
+
+/// Where time comes from.
+pub trait Clock: Send + Sync {
+    /// The current moment.
+    fn now(&self) -> Stamp;
+    /// An id that is new at every boot of the machine.
+    fn boot_id(&self) -> &str;
+}
+
+/// A clock shared between parts.
+pub type SharedClock = Arc<dyn Clock>;
+
+/// The machine's own clocks.
+pub struct SystemClock {
+    boot_id: String,
+    trust_wall_clock: bool,
+}
+
+impl SystemClock {
+    /// `trust_wall_clock`: the owner vouches for the wall clock (a real-time clock, or a time
+    /// service that leaves no mark systemd would); otherwise systemd-timesyncd's mark decides.
+    #[must_use]
+    pub fn new(trust_wall_clock: bool) -> Self {
+        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .map(|text| text.trim().to_owned())
+            .unwrap_or_else(|_| "unknown".to_owned());
+        Self {
+            boot_id,
+            trust_wall_clock,
+        }
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Stamp {
+        let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let nanos = u32::try_from(boot.tv_nsec).unwrap_or(0);
+        Stamp {
+            wall: Timestamp::now(),
+            boot: Duration::new(u64::try_from(boot.tv_sec).unwrap_or(0), nanos),
+            synced: self.trust_wall_clock
+                || std::path::Path::new("/run/systemd/timesync/synchronized").exists(),
+        }
+    }
+
+    fn boot_id(&self) -> &str {
+        &self.boot_id
+    }
+}
+
+/// A clock that stands still until a test or a replay moves it.
+pub struct FakeClock {
+    now: Mutex<Stamp>,
+}
+
+impl FakeClock {
+    /// Starts at `wall`, at boot time zero, synced.
+    #[must_use]
+    pub fn at(wall: Timestamp) -> Self {
+        Self {
+            now: Mutex::new(Stamp {
+                wall,
+                boot: Duration::ZERO,
+                synced: true,
+            }),
+        }
+    }
+
+    /// Moves both clocks forward.
+    pub fn advance(&self, by: Duration) {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.boot += by;
+        now.wall += by;
+    }
+
+    /// Sets the wall clock alone, as a time source would.
+    pub fn set_wall(&self, wall: Timestamp, synced: bool) {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.wall = wall;
+        now.synced = synced;
+    }
+}
+
+impl Clock for FakeClock {
+    fn now(&self) -> Stamp {
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn boot_id(&self) -> &str {
+        "00000000-0000-4000-8000-000000000000"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fake_moves_both_clocks_together_and_the_wall_alone_when_set() {
+        let clock = FakeClock::at(Timestamp::UNIX_EPOCH);
+        clock.advance(Duration::from_millis(1500));
+        assert_eq!(clock.now().boot, Duration::from_millis(1500));
+        assert_eq!(clock.now().wall.as_millisecond(), 1500);
+        clock.set_wall(Timestamp::from_millisecond(9_000).unwrap(), false);
+        assert_eq!(clock.now().boot, Duration::from_millis(1500));
+        assert!(!clock.now().synced);
+    }
+
+    #[test]
+    fn the_system_clock_knows_its_boot_and_runs_forward() {
+        let clock = SystemClock::new(true);
+        let (a, b) = (clock.now(), clock.now());
+        assert!(b.boot >= a.boot);
+        assert!(a.synced);
+        assert_ne!(clock.boot_id(), "");
+    }
+}

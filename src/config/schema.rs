@@ -1,0 +1,236 @@
+//! What the config file may say. `firmware-config/footfall.toml` documents every key with its default.
+//!
+//! Lengths on the picture are fractions of its width and height, 0..=1, origin top left.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub device: Device,
+    #[serde(default)]
+    pub outbox: Outbox,
+    #[serde(default)]
+    pub uplink: Uplink,
+    #[serde(default)]
+    pub status: Status,
+    #[serde(default)]
+    pub vision: Vision,
+    #[serde(default)]
+    pub camera: Vec<Camera>,
+}
+
+/// `[device]`: which box this is.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// The company; one topic level, `[A-Za-z0-9._-]{1,64}` like `store` and `box`.
+    pub tenant: String,
+    pub store: String,
+    #[serde(rename = "box")]
+    pub box_id: String,
+    /// IANA name, such as `Europe/Berlin`.
+    #[serde(default = "utc")]
+    pub timezone: String,
+    #[serde(default)]
+    pub clock: ClockTrust,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+/// Whom to believe about the time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClockTrust {
+    /// Synced once systemd-timesyncd says so.
+    #[default]
+    Auto,
+    /// The owner vouches for the clock (real-time clock, or another time service).
+    Trusted,
+}
+
+/// `[outbox]`: where events wait for the cloud.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Outbox {
+    pub dir: PathBuf,
+    /// sled's cache, MB, 1..=256.
+    pub cache_mb: u32,
+}
+
+impl Default for Outbox {
+    fn default() -> Self {
+        Self {
+            dir: "/var/lib/footfall".into(),
+            cache_mb: 8,
+        }
+    }
+}
+
+/// `[uplink]`: the way to the cloud. Without `broker` events stay on the box.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Uplink {
+    /// `mqtt://host[:1883]` or `mqtts://host[:8883]`.
+    pub broker: Option<String>,
+    pub username: Option<String>,
+    /// File that holds the password; one trailing line end is ignored.
+    pub password_file: Option<PathBuf>,
+    /// PEM of the certificate authority that signed the broker's certificate; needed for `mqtts`.
+    pub ca_file: Option<PathBuf>,
+    /// PEM of the box's own certificate; together with `key_file`.
+    pub cert_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
+    /// Seconds between MQTT pings, 5..=3600.
+    pub keep_alive_s: u16,
+    /// Batches under way at once, 1..=100.
+    pub inflight: u16,
+    /// Events in one batch, 1..=1000.
+    pub batch_events: usize,
+    /// Size limit of one batch, KiB, 4..=4096.
+    pub batch_kib: usize,
+}
+
+impl Default for Uplink {
+    fn default() -> Self {
+        Self {
+            broker: None,
+            username: None,
+            password_file: None,
+            ca_file: None,
+            cert_file: None,
+            key_file: None,
+            keep_alive_s: 30,
+            inflight: 20,
+            batch_events: 100,
+            batch_kib: 128,
+        }
+    }
+}
+
+/// `[status]`: the technician's page.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Status {
+    /// `address:port` to listen on; an empty text switches the page off.
+    pub listen: String,
+}
+
+impl Default for Status {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+        }
+    }
+}
+
+/// `[vision]`: shared by all cameras.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Vision {
+    /// The ONNX Runtime library; searched for when absent (see the guide).
+    pub onnxruntime: Option<PathBuf>,
+    /// More directories with model manifests and weights, searched first.
+    pub models: Vec<PathBuf>,
+    /// Threads of one inference, 1..=8.
+    pub threads: Option<u8>,
+}
+
+/// `[[camera]]`: one camera and what is counted on its picture.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Camera {
+    /// `[a-z0-9-]{1,32}`, unique.
+    pub id: String,
+    /// A recording: a video, a GIF, or a folder of pictures.
+    pub file: Option<PathBuf>,
+    /// Start the recording again when it ends (`run` only).
+    #[serde(default)]
+    pub repeat: bool,
+    /// Frame rate of a folder of pictures, 0.1..=120.
+    #[serde(default = "ten")]
+    pub picture_fps: f64,
+    /// Frames analysed per second at most, 0.2..=60; absent: all of them.
+    pub fps: Option<f64>,
+    /// A model's name (`models/NAME.toml`) or the path of a manifest.
+    pub model: String,
+    /// Score from which a detection may start a track, 0.01..=0.99; absent: the manifest's.
+    pub threshold: Option<f64>,
+    /// Which classes count as a person.
+    #[serde(default = "person")]
+    pub classes: Vec<String>,
+    /// Point of a person's box that is held against lines.
+    #[serde(default)]
+    pub anchor: Anchor,
+    #[serde(default)]
+    pub line: Vec<Line>,
+}
+
+fn ten() -> f64 {
+    10.0
+}
+
+fn person() -> Vec<String> {
+    vec!["person".to_owned()]
+}
+
+/// Point of a person's box that is held against lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Anchor {
+    #[default]
+    BottomCenter,
+    Center,
+    TopCenter,
+}
+
+/// `[[camera.line]]`: a counting line.
+///
+/// Stand on the first point and look at the second: a crossing from your left hand to your right is `in`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Line {
+    /// `[a-z0-9-]{1,32}`, unique within the camera.
+    pub id: String,
+    /// Two points, each `[x, y]` as fractions of the picture.
+    pub points: Vec<[f64; 2]>,
+    /// Name of the left side.
+    #[serde(default = "outside")]
+    pub left: String,
+    /// Name of the right side.
+    #[serde(default = "inside")]
+    pub right: String,
+    #[serde(default)]
+    pub mode: CountMode,
+    /// Half-width of the undecided band around the line, in box heights, 0.02..=1.
+    #[serde(default = "half_band")]
+    pub half_band: f64,
+}
+
+fn outside() -> String {
+    "outside".to_owned()
+}
+
+fn inside() -> String {
+    "inside".to_owned()
+}
+
+fn half_band() -> f64 {
+    0.15
+}
+
+/// When a crossing is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CountMode {
+    /// At the moment the far side of the band is reached.
+    #[default]
+    Immediate,
+    /// When the person leaves the picture, and only if they end on the other side.
+    Net,
+}

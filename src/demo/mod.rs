@@ -1,0 +1,1 @@
+//! A synthetic shop through the whole real pipeline.

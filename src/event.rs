@@ -1,0 +1,431 @@
+//! The vocabulary: every event type of footfall and its CloudEvents 1.0 envelope.
+//!
+//! One event is one JSON object on one line of bytes. It is encoded once, when the outbox gives it
+//! its sequence number, and never rewritten.
+
+use std::fmt;
+
+use jiff::tz::TimeZone;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::clock::Stamp;
+
+/// The four streams, by falling priority. Each numbers its events from 1 without a gap.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// What somebody must look at.
+    Alarm,
+    /// Crossings, zone visits, scans, doors.
+    Count,
+    /// Sums over time, with their quality.
+    Interval,
+    /// How the box is doing.
+    Diagnostic,
+}
+
+impl Stream {
+    /// All streams, highest priority first.
+    pub const ALL: [Self; 4] = [Self::Alarm, Self::Count, Self::Interval, Self::Diagnostic];
+
+    /// The name in topics, ids and file names.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Alarm => "alarm",
+            Self::Count => "count",
+            Self::Interval => "interval",
+            Self::Diagnostic => "diagnostic",
+        }
+    }
+
+    /// Position in [`Stream::ALL`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// The stream of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stream| stream.name() == name)
+    }
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Which way a line was crossed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// From the line's left side to its right side.
+    In,
+    /// From the line's right side to its left side.
+    Out,
+}
+
+/// `line.crossed`: one person crossed one line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LineCrossed {
+    /// The line's id in the config.
+    pub line: String,
+    pub direction: Direction,
+    /// The track's number; unique within one boot and camera, never an identity.
+    pub track: u64,
+    /// Name of the side the person came from.
+    pub from: String,
+    /// Name of the side the person went to.
+    pub to: String,
+}
+
+/// How far an interval's numbers can be trusted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Quality {
+    pub status: CameraState,
+    /// Frames analysed per second of the interval.
+    pub fps: f64,
+    /// Frames analysed.
+    pub frames: u64,
+    /// Frames that arrived and were replaced by a newer one before they were analysed.
+    pub dropped: u64,
+    /// Share of the interval in which frames were being analysed, 0..=1.
+    pub uptime_ratio: f64,
+}
+
+/// `line.interval`: what crossed one line between two moments.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LineInterval {
+    pub line: String,
+    /// Start of the real coverage, RFC 3339.
+    pub from: String,
+    /// End of the real coverage (exclusive), RFC 3339.
+    pub to: String,
+    /// Crossings inwards.
+    #[serde(rename = "in")]
+    pub inward: u64,
+    /// Crossings outwards.
+    #[serde(rename = "out")]
+    pub outward: u64,
+    pub quality: Quality,
+}
+
+/// What a camera delivers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CameraState {
+    /// Frames arrive and are analysed.
+    Ok,
+    /// No frames arrive.
+    Lost,
+}
+
+/// `camera.status`: the camera's state changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CameraStatus {
+    pub status: CameraState,
+    /// Plain words for a technician: what is wrong and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `device.started`: the daemon started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceStarted {
+    /// The daemon's version.
+    pub version: String,
+    /// SHA-256 of the config file's bytes, hex.
+    pub config_sha256: String,
+}
+
+/// `device.health`: facts about the process and the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceHealth {
+    /// Resident memory of the daemon, bytes.
+    pub rss_bytes: u64,
+    /// Free space where the outbox lives, bytes.
+    pub disk_free_bytes: u64,
+    /// Seconds since the daemon started.
+    pub uptime_s: u64,
+    /// How often a part panicked or failed and was restarted since the daemon started.
+    pub restarts: u64,
+}
+
+/// `device.alarm`: something a person must look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceAlarm {
+    /// The part it is about, such as `outbox` or `camera/entrance`.
+    pub part: String,
+    /// Plain words: what happened and what to do.
+    pub message: String,
+}
+
+/// `outbox.gap`: these events are gone for good, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OutboxGap {
+    pub stream: Stream,
+    /// First missing sequence number.
+    pub first: u64,
+    /// Last missing sequence number.
+    pub last: u64,
+    /// How many are missing.
+    pub count: u64,
+    pub reason: GapReason,
+}
+
+/// Why events are gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum GapReason {
+    /// The stored bytes were damaged.
+    Corruption,
+    /// The disk budget was used up.
+    Quota,
+    /// Numbers skipped after a damaged tail so that none is ever used twice; no event was acknowledged under them.
+    Skipped,
+}
+
+/// What an event says, by type.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Body {
+    LineCrossed(LineCrossed),
+    LineInterval(LineInterval),
+    CameraStatus(CameraStatus),
+    DeviceStarted(DeviceStarted),
+    DeviceHealth(DeviceHealth),
+    DeviceAlarm(DeviceAlarm),
+    OutboxGap(OutboxGap),
+}
+
+impl Body {
+    /// The CloudEvents `type`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::LineCrossed(_) => "footfall.line.crossed.v1",
+            Self::LineInterval(_) => "footfall.line.interval.v1",
+            Self::CameraStatus(_) => "footfall.camera.status.v1",
+            Self::DeviceStarted(_) => "footfall.device.started.v1",
+            Self::DeviceHealth(_) => "footfall.device.health.v1",
+            Self::DeviceAlarm(_) => "footfall.device.alarm.v1",
+            Self::OutboxGap(_) => "footfall.outbox.gap.v1",
+        }
+    }
+
+    /// The stream it belongs to.
+    #[must_use]
+    pub const fn stream(&self) -> Stream {
+        match self {
+            Self::DeviceAlarm(_) | Self::OutboxGap(_) => Stream::Alarm,
+            Self::LineCrossed(_) => Stream::Count,
+            Self::LineInterval(_) => Stream::Interval,
+            Self::CameraStatus(_) | Self::DeviceStarted(_) | Self::DeviceHealth(_) => {
+                Stream::Diagnostic
+            }
+        }
+    }
+}
+
+/// An event that has no sequence number yet: what happened, where and when.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    /// The part that saw it, below the box: `camera/entrance`; empty for the box itself.
+    pub source: String,
+    pub at: Stamp,
+    pub body: Body,
+}
+
+/// Who is speaking: goes into every envelope.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub tenant: String,
+    pub store: String,
+    /// The box's id.
+    pub box_id: String,
+    pub boot_id: String,
+    /// The shop's time zone, for the offset in `time`.
+    pub zone: TimeZone,
+}
+
+impl Identity {
+    /// A moment in the shop's time zone, RFC 3339 with milliseconds.
+    #[must_use]
+    pub fn local_time(&self, wall: jiff::Timestamp) -> String {
+        local_time(wall, &self.zone)
+    }
+}
+
+/// RFC 3339 with milliseconds and the zone's offset at that moment.
+#[must_use]
+pub fn local_time(wall: jiff::Timestamp, zone: &TimeZone) -> String {
+    wall.to_zoned(zone.clone())
+        .strftime("%Y-%m-%dT%H:%M:%S%.3f%:z")
+        .to_string()
+}
+
+/// The CloudEvents 1.0 envelope (JSON format, section 2) with footfall's extension attributes.
+#[derive(Serialize, JsonSchema)]
+pub struct Envelope<'a> {
+    specversion: &'static str,
+    /// `box/stream/sequence`: the idempotency key.
+    id: String,
+    stream: Stream,
+    /// Contiguous per box and stream, from 1; a decimal string.
+    sequence: String,
+    source: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    time: String,
+    /// `synced` or `unsynced`.
+    clock: &'static str,
+    bootid: &'a str,
+    /// Seconds since boot, suspend included; a decimal string with milliseconds.
+    boottime: String,
+    datacontenttype: &'static str,
+    data: &'a Body,
+}
+
+impl Draft {
+    /// The event's final bytes: one line of JSON without the line end.
+    ///
+    /// # Errors
+    /// Serialisation fails only for a body that JSON cannot hold (a map with non-string keys).
+    pub fn encode(&self, identity: &Identity, sequence: u64) -> Result<Vec<u8>, serde_json::Error> {
+        let stream = self.body.stream();
+        let mut source = format!(
+            "/{}/{}/{}",
+            identity.tenant, identity.store, identity.box_id
+        );
+        if !self.source.is_empty() {
+            source.push('/');
+            source.push_str(&self.source);
+        }
+        serde_json::to_vec(&Envelope {
+            specversion: "1.0",
+            id: format!("{}/{}/{}", identity.box_id, stream, sequence),
+            stream,
+            sequence: sequence.to_string(),
+            source,
+            kind: self.body.kind(),
+            time: identity.local_time(self.at.wall),
+            clock: if self.at.synced { "synced" } else { "unsynced" },
+            bootid: &identity.boot_id,
+            boottime: format!(
+                "{}.{:03}",
+                self.at.boot.as_secs(),
+                self.at.boot.subsec_millis()
+            ),
+            datacontenttype: "application/json",
+            data: &self.body,
+        })
+    }
+}
+
+/// Resolves to the event's sequence number once it is durable; dropping it is allowed.
+pub type Receipt = oneshot::Receiver<u64>;
+
+/// Nobody takes events any more: the daemon is shutting down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the outbox is closed")]
+pub struct SinkClosed;
+
+/// Where sensors put their events. The outbox implements it; tests use [`Collected`].
+pub trait Sink: Send + Sync {
+    /// Hands over one event. Waits while the bounded queue is full. Must not be called from async code.
+    ///
+    /// # Errors
+    /// [`SinkClosed`] once the outbox is draining.
+    fn submit(&self, draft: Draft) -> Result<Receipt, SinkClosed>;
+}
+
+/// A sink that keeps everything in memory, for tests and `replay`.
+#[derive(Default)]
+pub struct Collected(std::sync::Mutex<Vec<Draft>>);
+
+impl Collected {
+    /// Takes what has been collected so far.
+    #[must_use]
+    pub fn take(&self) -> Vec<Draft> {
+        std::mem::take(
+            &mut *self
+                .0
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        )
+    }
+}
+
+impl Sink for Collected {
+    fn submit(&self, draft: Draft) -> Result<Receipt, SinkClosed> {
+        let (tx, rx) = oneshot::channel();
+        let mut all = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        all.push(draft);
+        let _ = tx.send(all.len() as u64);
+        Ok(rx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn identity() -> Identity {
+        Identity {
+            tenant: "acme".into(),
+            store: "shop-7".into(),
+            box_id: "box-0042".into(),
+            boot_id: "5f0c".into(),
+            zone: TimeZone::get("Asia/Shanghai").unwrap(),
+        }
+    }
+
+    #[test]
+    fn an_event_is_encoded_exactly_as_the_contract_shows_it() {
+        let draft = Draft {
+            source: "camera/entrance".into(),
+            at: Stamp {
+                wall: "2026-11-21T02:15:30.120Z".parse().unwrap(),
+                boot: Duration::from_millis(93_211_402),
+                synced: true,
+            },
+            body: Body::LineCrossed(LineCrossed {
+                line: "entrance".into(),
+                direction: Direction::In,
+                track: 812,
+                from: "street".into(),
+                to: "shop".into(),
+            }),
+        };
+        let bytes = draft.encode(&identity(), 1_187_734).unwrap();
+        assert_eq!(
+            String::from_utf8(bytes).unwrap(),
+            concat!(
+                r#"{"specversion":"1.0","id":"box-0042/count/1187734","stream":"count","sequence":"1187734","#,
+                r#""source":"/acme/shop-7/box-0042/camera/entrance","type":"footfall.line.crossed.v1","#,
+                r#""time":"2026-11-21T10:15:30.120+08:00","clock":"synced","bootid":"5f0c","boottime":"93211.402","#,
+                r#""datacontenttype":"application/json","data":{"line":"entrance","direction":"in","track":812,"from":"street","to":"shop"}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn streams_have_one_name_each_and_keep_their_priority() {
+        for (position, stream) in Stream::ALL.into_iter().enumerate() {
+            assert_eq!(stream.index(), position);
+            assert_eq!(Stream::from_name(stream.name()), Some(stream));
+        }
+        assert!(Stream::Alarm < Stream::Count && Stream::Interval < Stream::Diagnostic);
+    }
+}

@@ -1,0 +1,37 @@
+//! footfall: the daemon on a shop's edge box.
+//!
+//! ```text
+//!  sensor/camera ─ sensor/vision ─┐
+//!                                 ├─► outbox ─► uplink ─► MQTT broker ─► cloud
+//!  system (health) ───────────────┘   (sled)
+//!                                       └─► status (HTTP page, API)
+//! ```
+//!
+//! The rooms, in the order in which an event passes through them:
+//!
+//! - [`clock`]: wall time, time since boot and the boot id, with a fake for tests
+//! - [`event`]: the vocabulary; every event type and its CloudEvents envelope
+//! - [`config`]: one TOML file; what it may say, and clear errors when it says something else
+//! - [`sensor`]: what sees the shop; cameras and the vision that turns frames into crossings
+//! - [`outbox`]: the durable queue; an event is kept until the cloud has acknowledged it
+//! - [`uplink`]: MQTT; a pure ledger decides, a link carries
+//! - [`status`]: the technician's page, the API and the health checks
+//! - [`system`]: facts about the host and about this process
+//! - [`supervise`]: restarts what panics, drains in order
+//! - [`app`]: wires all of it; the only place that knows every room
+//! - [`cli`]: one file per subcommand
+//! - [`durable`]: the one way a small file is written so that it survives a power cut
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod demo;
+pub mod durable;
+pub mod event;
+pub mod outbox;
+pub mod sensor;
+pub mod status;
+pub mod supervise;
+pub mod system;
+pub mod uplink;

@@ -1,0 +1,78 @@
+//! The durable queue: an event is kept until the cloud has acknowledged it.
+
+use std::ops::RangeInclusive;
+
+use tokio::sync::watch;
+
+use crate::event::Stream;
+
+/// One stored event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    pub sequence: u64,
+    /// The envelope's bytes, exactly as they were acknowledged to the source.
+    pub bytes: Vec<u8>,
+}
+
+/// How much waits in one stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct StreamStat {
+    /// Highest sequence number stored; 0 when none.
+    pub last: u64,
+    /// Everything up to here is acknowledged; 0 when nothing is.
+    pub acked: u64,
+    /// Stored and not acknowledged.
+    pub pending: u64,
+}
+
+/// Why the outbox cannot do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum OutboxError {
+    /// I/O; may pass (disk full, device busy).
+    #[error("{what}: {source}")]
+    Io {
+        what: String,
+        source: std::io::Error,
+    },
+    /// Another process holds the directory.
+    #[error("{0} is in use by another footfall; stop it first (systemctl stop footfall)")]
+    Locked(String),
+    /// Damaged beyond what recovery handles.
+    #[error("{0}")]
+    Corrupt(String),
+    /// The writer has stopped.
+    #[error("the outbox is closed")]
+    Closed,
+}
+
+/// What the uplink needs of a durable queue. The outbox implements it; so does an in-memory fake.
+pub trait Queue: Send + Sync + 'static {
+    /// Up to `max_events` and about `max_bytes` of the stream's durable events after `after`, in order and
+    /// without regard to acknowledgement. At least one event when there is any. Holes are skipped (they are
+    /// reported as `outbox.gap`).
+    ///
+    /// # Errors
+    /// [`OutboxError`]; nothing was consumed.
+    fn read(
+        &self,
+        stream: Stream,
+        after: u64,
+        max_events: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Stored>, OutboxError>;
+
+    /// Marks a range as received by the cloud. Ranges may come out of order; idempotent.
+    ///
+    /// # Errors
+    /// [`OutboxError`]; the range then counts as unacknowledged.
+    fn ack(&self, stream: Stream, range: RangeInclusive<u64>) -> Result<(), OutboxError>;
+
+    /// Whether this event is acknowledged.
+    fn is_acked(&self, stream: Stream, sequence: u64) -> bool;
+
+    /// Where one stream stands.
+    fn stat(&self, stream: Stream) -> StreamStat;
+
+    /// Changes whenever new events became durable.
+    fn changed(&self) -> watch::Receiver<u64>;
+}

@@ -1,0 +1,1 @@
+//! The technician's page, the API and the health checks.

@@ -1,0 +1,1 @@
+//! Restarts what panics, drains in order.

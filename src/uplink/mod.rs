@@ -1,0 +1,1 @@
+//! MQTT: a pure ledger decides, a link carries.
