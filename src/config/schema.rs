@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use crate::sensor::vision::count::line::{Anchor, CountMode};
+
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -179,16 +181,6 @@ fn person() -> Vec<String> {
     vec!["person".to_owned()]
 }
 
-/// Point of a person's box that is held against lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Anchor {
-    #[default]
-    BottomCenter,
-    Center,
-    TopCenter,
-}
-
 /// `[[camera.line]]`: a counting line.
 ///
 /// Stand on the first point and look at the second: a crossing from your left hand to your right is `in`.
@@ -222,15 +214,4 @@ fn inside() -> String {
 
 fn half_band() -> f64 {
     0.15
-}
-
-/// When a crossing is counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CountMode {
-    /// At the moment the far side of the band is reached.
-    #[default]
-    Immediate,
-    /// When the person leaves the picture, and only if they end on the other side.
-    Net,
 }
