@@ -1,5 +1,10 @@
 //! One TOML file; what it may say, and clear errors when it says something else.
 
+mod fault;
+mod load;
 pub mod schema;
+mod validate;
 
+pub use fault::{Fault, Faults};
+pub use load::{Loaded, load, parse};
 pub use schema::Config;

@@ -4,13 +4,13 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use crate::sensor::vision::count::line::{Anchor, CountMode};
 
 /// The whole file.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct Config {
     pub device: Device,
     #[serde(default)]
@@ -26,8 +26,7 @@ pub struct Config {
 }
 
 /// `[device]`: which box this is.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct Device {
     /// The company; one topic level, `[A-Za-z0-9._-]{1,64}` like `store` and `box`.
     pub tenant: String,
@@ -46,7 +45,7 @@ fn utc() -> String {
 }
 
 /// Whom to believe about the time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ClockTrust {
     /// Synced once systemd-timesyncd says so.
@@ -57,8 +56,8 @@ pub enum ClockTrust {
 }
 
 /// `[outbox]`: where events wait for the cloud.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Outbox {
     pub dir: PathBuf,
     /// sled's cache, MB, 1..=256.
@@ -75,8 +74,8 @@ impl Default for Outbox {
 }
 
 /// `[uplink]`: the way to the cloud. Without `broker` events stay on the box.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Uplink {
     /// `mqtt://host[:1883]` or `mqtts://host[:8883]`.
     pub broker: Option<String>,
@@ -116,8 +115,8 @@ impl Default for Uplink {
 }
 
 /// `[status]`: the technician's page.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Status {
     /// `address:port` to listen on; an empty text switches the page off.
     pub listen: String,
@@ -132,8 +131,8 @@ impl Default for Status {
 }
 
 /// `[vision]`: shared by all cameras.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct Vision {
     /// The ONNX Runtime library; searched for when absent (see the guide).
     pub onnxruntime: Option<PathBuf>,
@@ -144,8 +143,7 @@ pub struct Vision {
 }
 
 /// `[[camera]]`: one camera and what is counted on its picture.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct Camera {
     /// `[a-z0-9-]{1,32}`, unique.
     pub id: String,
@@ -184,8 +182,7 @@ fn person() -> Vec<String> {
 /// `[[camera.line]]`: a counting line.
 ///
 /// Stand on the first point and look at the second: a crossing from your left hand to your right is `in`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct Line {
     /// `[a-z0-9-]{1,32}`, unique within the camera.
     pub id: String,

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::event::Direction;
@@ -15,7 +16,7 @@ use crate::sensor::vision::Rect;
 use crate::sensor::vision::track::Track;
 
 /// Point of a person's box that is held against lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Anchor {
     /// Where the feet are: right for oblique views.
@@ -39,7 +40,7 @@ impl Anchor {
 }
 
 /// When a crossing is counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CountMode {
     /// At the moment the far side of the band is reached.

@@ -1,0 +1,182 @@
+use super::*;
+
+const GOOD: &str = r#"
+[device]
+tenant = "acme"
+store = "shop-7"
+box = "box-0042"
+timezone = "Europe/Berlin"
+
+[uplink]
+broker = "mqtt://127.0.0.1:1883"
+
+[[camera]]
+id = "entrance"
+file = "clip.mp4"
+model = "yolox-nano-416"
+
+[[camera.line]]
+id = "door"
+points = [[0.5, 1.0], [0.5, 0.0]]
+"#;
+
+fn faults(text: &str) -> Vec<String> {
+    let Faults(faults) = parse(text, Path::new("/etc/footfall/footfall.toml")).unwrap_err();
+    faults.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_good_config_is_read_with_its_defaults_and_paths_beside_the_file() {
+    let loaded = parse(GOOD, Path::new("/etc/footfall/footfall.toml")).unwrap();
+    let camera = &loaded.config.camera[0];
+    assert_eq!(
+        camera.file.as_deref(),
+        Some(Path::new("/etc/footfall/clip.mp4"))
+    );
+    assert_eq!(camera.classes, ["person"]);
+    assert!((camera.line[0].half_band - 0.15).abs() < f64::EPSILON);
+    assert_eq!(loaded.config.outbox.dir, Path::new("/var/lib/footfall"));
+    assert_eq!(loaded.sha256.len(), 64);
+}
+
+/// Each broken config: what is replaced by what, and the one line it must give.
+#[test]
+fn each_broken_config_gives_its_one_clear_line() {
+    let cases = [
+        (
+            "threshhold",
+            "model = \"yolox",
+            "threshhold = 0.4\nmodel = \"yolox",
+            "/etc/footfall/footfall.toml:14: camera[0].threshhold = 0.4: no such key (did you mean `threshold`?)",
+        ),
+        (
+            "table",
+            "[uplink]",
+            "[uplinks]",
+            "/etc/footfall/footfall.toml:8: uplinks: no such key (did you mean `uplink`?)",
+        ),
+        (
+            "type",
+            "id = \"entrance\"",
+            "id = 5",
+            "/etc/footfall/footfall.toml:12: camera[0].id = 5: invalid type: integer `5`, expected a string",
+        ),
+        (
+            "missing",
+            "tenant = \"acme\"\n",
+            "",
+            "/etc/footfall/footfall.toml:2: device: missing field `tenant`",
+        ),
+        (
+            "syntax",
+            "box = \"box-0042\"",
+            "box = \"box-0042",
+            "/etc/footfall/footfall.toml:5: invalid basic string, expected `\"`",
+        ),
+        (
+            "range",
+            "model = \"yolox",
+            "fps = 900\nmodel = \"yolox",
+            "/etc/footfall/footfall.toml:14: camera[0].fps = 900: expected a number 0.2 to 60",
+        ),
+        (
+            "not a number",
+            "model = \"yolox",
+            "fps = nan\nmodel = \"yolox",
+            "/etc/footfall/footfall.toml:14: camera[0].fps = nan: expected a number 0.2 to 60",
+        ),
+        (
+            "zone",
+            "Europe/Berlin",
+            "Europe/Berln",
+            "/etc/footfall/footfall.toml:6: device.timezone = \"Europe/Berln\": expected an IANA time zone, such as \"Europe/Berlin\" (did you mean `Europe/Berlin`?)",
+        ),
+        (
+            "broker",
+            "mqtt://127",
+            "http://127",
+            "/etc/footfall/footfall.toml:9: uplink.broker = \"http://127.0.0.1:1883\": expected \"mqtt://host:1883\" or \"mqtts://host:8883\"",
+        ),
+        (
+            "points",
+            "[[0.5, 1.0], [0.5, 0.0]]",
+            "[[0.5, 480], [0.5, 0.0]]",
+            "/etc/footfall/footfall.toml:18: camera[0].line[0].points = [[0.5, 480], [0.5, 0.0]]: expected fractions of the picture, each from 0 to 1",
+        ),
+        (
+            "no file",
+            "file = \"clip.mp4\"\n",
+            "",
+            "/etc/footfall/footfall.toml:11: camera[0].file: missing; expected the path of a video, a GIF or a folder of pictures",
+        ),
+        (
+            "enum",
+            "points =",
+            "mode = \"nett\"\npoints =",
+            "/etc/footfall/footfall.toml:18: camera[0].line[0].mode = \"nett\": unknown variant `nett`, expected `immediate` or `net`",
+        ),
+        (
+            "topic",
+            "shop-7",
+            "shop/7",
+            "/etc/footfall/footfall.toml:4: device.store = \"shop/7\": expected 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-' (it is part of MQTT topics)",
+        ),
+        (
+            "tls",
+            "mqtt://127.0.0.1:1883",
+            "mqtts://cloud.example",
+            "/etc/footfall/footfall.toml:8: uplink.ca_file: `mqtts` needs the PEM file of the authority that signed the broker's certificate",
+        ),
+    ];
+    for (name, from, to, expected) in cases {
+        assert!(
+            GOOD.contains(from),
+            "{name}: the good config has no {from:?}"
+        );
+        assert_eq!(faults(&GOOD.replace(from, to)), [expected], "{name}");
+    }
+}
+
+#[test]
+fn several_faults_are_all_reported_in_the_order_of_the_file() {
+    let text = GOOD
+        .replace("acme", "a b")
+        .replace("entrance", "Main Door")
+        .replace("[uplink]", "[uplink]\nkeep = 3");
+    let lines = faults(&text);
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert!(
+        lines[0].contains("device.tenant")
+            && lines[1].contains("uplink.keep")
+            && lines[2].contains("camera[0].id")
+    );
+}
+
+#[test]
+fn a_file_that_is_missing_or_not_text_is_one_fault() {
+    let Faults(missing) = load(Path::new("/no/such/footfall.toml")).unwrap_err();
+    assert!(
+        missing[0].to_string().contains("cannot be read"),
+        "{}",
+        missing[0]
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("binary.toml");
+    std::fs::write(&path, [0xff, 0xfe, 0x00]).unwrap();
+    let Faults(binary) = load(&path).unwrap_err();
+    assert!(binary[0].to_string().contains("UTF-8"), "{}", binary[0]);
+}
+
+#[test]
+fn mutated_configs_never_panic() {
+    let seed = 42;
+    let mut rng = fastrand::Rng::with_seed(seed);
+    for _ in 0..2000 {
+        let mut bytes = GOOD.as_bytes().to_vec();
+        for _ in 0..rng.usize(1..6) {
+            let at = rng.usize(0..bytes.len());
+            bytes[at] = b"[]{}=\"'#.,\n 0-\x7f"[rng.usize(0..15)];
+        }
+        let _ = parse(&String::from_utf8_lossy(&bytes), Path::new("x.toml"));
+    }
+}

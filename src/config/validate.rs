@@ -1,0 +1,229 @@
+//! What the types cannot say: ranges, names, references between keys. Pure: looks at no file but the config.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+use super::fault::{Fault, nearest};
+use super::load::Places;
+use super::schema::{Camera, Config, Line, Uplink};
+
+/// Every fault of a config whose types are right.
+pub fn validate(config: &Config, places: &Places<'_>) -> Vec<Fault> {
+    let mut faults = Faulty {
+        places,
+        found: Vec::new(),
+    };
+    device(config, &mut faults);
+    uplink(&config.uplink, &mut faults);
+    faults.range("outbox.cache_mb", config.outbox.cache_mb.into(), 1.0, 256.0);
+    if !config.status.listen.is_empty() && config.status.listen.parse::<SocketAddr>().is_err() {
+        faults.add(
+            "status.listen",
+            "expected `address:port`, such as \"0.0.0.0:8080\" (or \"\" for no page)",
+        );
+    }
+    if let Some(threads) = config.vision.threads {
+        faults.range("vision.threads", threads.into(), 1.0, 8.0);
+    }
+    let mut ids = BTreeSet::new();
+    for (index, one) in config.camera.iter().enumerate() {
+        let key = format!("camera[{index}]");
+        if !ids.insert(&one.id) {
+            faults.add(
+                &format!("{key}.id"),
+                "another camera has this id already; ids are unique",
+            );
+        }
+        camera(&key, one, &mut faults);
+    }
+    faults.found
+}
+
+struct Faulty<'p, 't> {
+    places: &'p Places<'t>,
+    found: Vec<Fault>,
+}
+
+impl Faulty<'_, '_> {
+    fn add(&mut self, key: &str, expected: &str) {
+        self.found.push(self.places.fault(key, expected.to_owned()));
+    }
+
+    fn range(&mut self, key: &str, value: f64, least: f64, most: f64) {
+        // Written so that NaN is out of range too.
+        if !(least..=most).contains(&value) {
+            self.add(key, &format!("expected a number {least} to {most}"));
+        }
+    }
+
+    fn id(&mut self, key: &str, id: &str) {
+        let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if id.is_empty() || id.len() > 32 || !id.bytes().all(fine) {
+            self.add(key, "expected 1 to 32 of a-z, 0-9 and -");
+        }
+    }
+}
+
+fn device(config: &Config, faults: &mut Faulty<'_, '_>) {
+    let device = &config.device;
+    for (key, name) in [
+        ("device.tenant", &device.tenant),
+        ("device.store", &device.store),
+        ("device.box", &device.box_id),
+    ] {
+        let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(fine) {
+            faults.add(
+                key,
+                "expected 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-' (it is part of MQTT topics)",
+            );
+        }
+    }
+    if jiff::tz::TimeZone::get(&device.timezone).is_err() {
+        let known: Vec<String> = jiff::tz::db()
+            .available()
+            .map(|name| name.to_string())
+            .collect();
+        let mut fault = faults.places.fault(
+            "device.timezone",
+            "expected an IANA time zone, such as \"Europe/Berlin\"".to_owned(),
+        );
+        fault.nearest = nearest(&device.timezone, known.iter().map(String::as_str));
+        faults.found.push(fault);
+    }
+}
+
+fn uplink(uplink: &Uplink, faults: &mut Faulty<'_, '_>) {
+    faults.range(
+        "uplink.keep_alive_s",
+        uplink.keep_alive_s.into(),
+        5.0,
+        3600.0,
+    );
+    faults.range("uplink.inflight", uplink.inflight.into(), 1.0, 100.0);
+    faults.range(
+        "uplink.batch_events",
+        uplink.batch_events as f64,
+        1.0,
+        1000.0,
+    );
+    faults.range("uplink.batch_kib", uplink.batch_kib as f64, 4.0, 4096.0);
+    if uplink.username.is_some() != uplink.password_file.is_some() {
+        faults.add(
+            "uplink.username",
+            "`username` and `password_file` belong together; set both or none",
+        );
+    }
+    if uplink.cert_file.is_some() != uplink.key_file.is_some() {
+        faults.add(
+            "uplink.cert_file",
+            "`cert_file` and `key_file` belong together; set both or none",
+        );
+    }
+    let Some(broker) = &uplink.broker else { return };
+    let tls = broker.starts_with("mqtts://");
+    if !tls && !broker.starts_with("mqtt://") {
+        faults.add(
+            "uplink.broker",
+            "expected \"mqtt://host:1883\" or \"mqtts://host:8883\"",
+        );
+    } else if tls && uplink.ca_file.is_none() {
+        faults.add(
+            "uplink.ca_file",
+            "`mqtts` needs the PEM file of the authority that signed the broker's certificate",
+        );
+    } else if !tls && uplink.ca_file.is_some() {
+        faults.add(
+            "uplink.ca_file",
+            "only `mqtts://` uses it; change the broker's address or remove this",
+        );
+    }
+}
+
+fn camera(key: &str, camera: &Camera, faults: &mut Faulty<'_, '_>) {
+    faults.id(&format!("{key}.id"), &camera.id);
+    if camera.file.is_none() {
+        faults.add(
+            &format!("{key}.file"),
+            "missing; expected the path of a video, a GIF or a folder of pictures",
+        );
+    }
+    faults.range(
+        &format!("{key}.picture_fps"),
+        camera.picture_fps,
+        0.1,
+        120.0,
+    );
+    if let Some(fps) = camera.fps {
+        faults.range(&format!("{key}.fps"), fps, 0.2, 60.0);
+    }
+    if let Some(threshold) = camera.threshold {
+        faults.range(&format!("{key}.threshold"), threshold, 0.01, 0.99);
+    }
+    if camera.model.is_empty() {
+        faults.add(
+            &format!("{key}.model"),
+            "expected a model's name, such as \"yolox-nano-416\", or the path of a manifest",
+        );
+    }
+    if camera.classes.is_empty() {
+        faults.add(
+            &format!("{key}.classes"),
+            "expected at least one class name, such as [\"person\"]",
+        );
+    }
+    let mut ids = BTreeSet::new();
+    for (index, one) in camera.line.iter().enumerate() {
+        let key = format!("{key}.line[{index}]");
+        if !ids.insert(&one.id) {
+            faults.add(
+                &format!("{key}.id"),
+                "another line of this camera has this id already; ids are unique",
+            );
+        }
+        line(&key, one, faults);
+    }
+}
+
+fn line(key: &str, line: &Line, faults: &mut Faulty<'_, '_>) {
+    faults.id(&format!("{key}.id"), &line.id);
+    faults.range(&format!("{key}.half_band"), line.half_band, 0.02, 1.0);
+    let points = format!("{key}.points");
+    match line.points.as_slice() {
+        [a, b] => {
+            if ![a, b]
+                .into_iter()
+                .flatten()
+                .all(|v| (0.0..=1.0).contains(v))
+            {
+                faults.add(
+                    &points,
+                    "expected fractions of the picture, each from 0 to 1",
+                );
+            } else if (a[0] - b[0]).hypot(a[1] - b[1]) < 0.02 {
+                faults.add(
+                    &points,
+                    "the two points are the same place; a line needs two ends",
+                );
+            }
+        }
+        _ => faults.add(
+            &points,
+            "expected two points, such as [[0.5, 1.0], [0.5, 0.0]]",
+        ),
+    }
+    for (name, side) in [("left", &line.left), ("right", &line.right)] {
+        if side.is_empty() || side.chars().count() > 64 {
+            faults.add(
+                &format!("{key}.{name}"),
+                "expected a name of 1 to 64 characters",
+            );
+        }
+    }
+    if line.left == line.right {
+        faults.add(
+            &format!("{key}.right"),
+            "the two sides need different names",
+        );
+    }
+}
