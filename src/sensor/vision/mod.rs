@@ -1,6 +1,7 @@
 //! From frames to crossings: detector, tracker, counting.
 
 pub mod count;
+pub mod pipeline;
 pub mod track;
 
 use crate::sensor::camera::Frame;

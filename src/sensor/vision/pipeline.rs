@@ -1,0 +1,94 @@
+//! One camera's way from a frame to counted crossings: detector, tracker, line counters. Synchronous and without a
+//! clock, so that `run`, `replay` and the demo count alike.
+
+use std::time::Duration;
+
+use super::count::line::{Crossing, LineCounter, LineSettings};
+use super::track::{Settings, Tracker};
+use super::{Detection, Detector, VisionError};
+use crate::sensor::camera::Frame;
+
+/// A crossing of line number `line`, in the order of the settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineCrossing {
+    pub line: usize,
+    pub crossing: Crossing,
+}
+
+/// What to look for and where to count it.
+#[derive(Clone, Debug)]
+pub struct PipelineSettings {
+    /// Score from which a detection may start a track.
+    pub threshold: f32,
+    /// The detector's class indices that count.
+    pub classes: Vec<u16>,
+    pub lines: Vec<LineSettings>,
+}
+
+/// Detector, tracker and counters of one camera.
+pub struct Pipeline {
+    detector: Box<dyn Detector>,
+    classes: Vec<u16>,
+    detections: Vec<Detection>,
+    tracker: Tracker,
+    lines: Vec<LineCounter>,
+    crossings: Vec<LineCrossing>,
+    counted: Vec<Crossing>,
+}
+
+impl Pipeline {
+    #[must_use]
+    pub fn new(detector: Box<dyn Detector>, settings: PipelineSettings) -> Self {
+        Self {
+            detector,
+            classes: settings.classes,
+            detections: Vec::new(),
+            tracker: Tracker::new(Settings::with_threshold(settings.threshold)),
+            lines: settings.lines.into_iter().map(LineCounter::new).collect(),
+            crossings: Vec::new(),
+            counted: Vec::new(),
+        }
+    }
+
+    /// Takes one frame; returns what it let cross. Frames must come in the order of their time.
+    ///
+    /// # Errors
+    /// [`VisionError`] when inference fails; the frame is then as if it had not been seen.
+    pub fn process(&mut self, frame: &Frame) -> Result<&[LineCrossing], VisionError> {
+        self.detector.detect(frame, &mut self.detections)?;
+        let classes = &self.classes;
+        self.detections.retain(|detection| classes.contains(&detection.class));
+        self.tracker.step(frame.at, &self.detections);
+        Ok(self.count(frame.at, (frame.width, frame.height)))
+    }
+
+    /// Ends all tracks: the recording is over, or the camera was lost.
+    pub fn finish(&mut self, at: Duration) -> &[LineCrossing] {
+        self.tracker.finish();
+        // Nobody walks any more; only what is counted on leaving is still due, and that needs no picture.
+        self.count(at, (1, 1))
+    }
+
+    fn count(&mut self, at: Duration, size: (u32, u32)) -> &[LineCrossing] {
+        self.crossings.clear();
+        for (line, counter) in self.lines.iter_mut().enumerate() {
+            self.counted.clear();
+            counter.step(at, self.tracker.tracks(), self.tracker.ended(), size, &mut self.counted);
+            let crossings = self.counted.iter().map(|&crossing| LineCrossing { line, crossing });
+            self.crossings.extend(crossings);
+        }
+        &self.crossings
+    }
+
+    /// The detections of the latest frame, of the classes that count, weak ones included.
+    #[must_use]
+    pub fn detections(&self) -> &[Detection] {
+        &self.detections
+    }
+
+    /// The tracker, to look at.
+    #[must_use]
+    pub const fn tracker(&self) -> &Tracker {
+        &self.tracker
+    }
+}

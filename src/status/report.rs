@@ -1,0 +1,161 @@
+//! What the daemon says about itself: one value, shown as JSON and as a page.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use super::tally::InOut;
+use super::today::Today;
+use crate::clock::{SharedClock, Stamp};
+use crate::event::{Identity, Stream};
+use crate::outbox::{Outbox, Queue, StreamStat};
+use crate::sensor::counting::{Live, LiveCell};
+use crate::sensor::{HealthCell, State};
+use crate::supervise::Restarts;
+use crate::system;
+use crate::uplink::LinkStatus;
+
+/// Everything a report is made from.
+pub struct Sources {
+    pub identity: Identity,
+    pub clock: SharedClock,
+    pub started: Stamp,
+    pub config_sha256: String,
+    pub data_dir: PathBuf,
+    pub outbox: Outbox,
+    pub link: watch::Receiver<LinkStatus>,
+    pub today: Arc<Today>,
+    pub restarts: Arc<Restarts>,
+    pub cameras: Vec<CameraSource>,
+}
+
+/// One camera's part of [`Sources`].
+pub struct CameraSource {
+    pub id: String,
+    pub lines: Vec<String>,
+    pub health: HealthCell,
+    pub live: LiveCell,
+}
+
+/// The daemon's state at one moment.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    #[serde(rename = "box")]
+    pub box_id: String,
+    pub version: &'static str,
+    /// RFC 3339, in the shop's time zone.
+    pub time: String,
+    /// `synced` or `unsynced`.
+    pub clock: &'static str,
+    pub uptime_s: u64,
+    pub config_sha256: String,
+    /// Every camera counts and the outbox stores. The cloud may be away: that is what the outbox is for.
+    pub ready: bool,
+    /// Why not, in plain words; empty when ready.
+    pub not_ready: Vec<String>,
+    pub today: InOut,
+    pub cameras: Vec<CameraReport>,
+    pub outbox: OutboxReport,
+    pub uplink: LinkStatus,
+    pub process: ProcessReport,
+}
+
+/// One camera.
+#[derive(Debug, Serialize)]
+pub struct CameraReport {
+    pub id: String,
+    pub state: State,
+    pub words: String,
+    pub since_s: u64,
+    #[serde(flatten)]
+    pub live: Live,
+    pub lines: BTreeMap<String, InOut>,
+}
+
+/// The durable queue.
+#[derive(Debug, Serialize)]
+pub struct OutboxReport {
+    pub pending: u64,
+    pub streams: BTreeMap<&'static str, StreamStat>,
+    pub disk_bytes: u64,
+    pub disk_free_bytes: u64,
+    /// Why events cannot be stored at the moment.
+    pub trouble: Option<String>,
+}
+
+/// The daemon's process.
+#[derive(Debug, Serialize)]
+pub struct ProcessReport {
+    pub rss_bytes: u64,
+    /// How often a part was started again.
+    pub restarts: u64,
+}
+
+impl Sources {
+    /// Looks at everything once.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let now = self.clock.now();
+        let time = self.identity.local_time(now.wall);
+        let day = time.get(..10).unwrap_or_default();
+        let seconds_since = |then: Stamp| now.boot.saturating_sub(then.boot).as_secs();
+        let cameras: Vec<_> = self
+            .cameras
+            .iter()
+            .map(|camera| {
+                let health = camera.health.get();
+                let line = |id: &String| (id.clone(), self.today.line(day, &camera.id, id));
+                CameraReport {
+                    id: camera.id.clone(),
+                    state: health.state,
+                    words: health.words,
+                    since_s: seconds_since(health.since),
+                    live: camera.live.get(),
+                    lines: camera.lines.iter().map(line).collect(),
+                }
+            })
+            .collect();
+        let sum = |of: fn(&InOut) -> u64| cameras.iter().flat_map(|c| c.lines.values()).map(of).sum();
+        let today = InOut { inward: sum(|l| l.inward), outward: sum(|l| l.outward) };
+        let outbox = self.outbox();
+        let not_ready: Vec<String> = cameras
+            .iter()
+            .filter(|camera| camera.state != State::Ok)
+            .map(|camera| format!("camera {}: {}", camera.id, camera.words))
+            .chain(outbox.trouble.iter().map(|why| format!("outbox: {why}")))
+            .collect();
+        Report {
+            box_id: self.identity.box_id.clone(),
+            version: env!("CARGO_PKG_VERSION"),
+            clock: if now.synced { "synced" } else { "unsynced" },
+            uptime_s: seconds_since(self.started),
+            config_sha256: self.config_sha256.clone(),
+            ready: not_ready.is_empty(),
+            not_ready,
+            today,
+            cameras,
+            outbox,
+            uplink: self.link.borrow().clone(),
+            process: ProcessReport {
+                rss_bytes: system::rss_bytes(),
+                restarts: self.restarts.count(),
+            },
+            time,
+        }
+    }
+
+    fn outbox(&self) -> OutboxReport {
+        let streams: BTreeMap<_, _> =
+            Stream::ALL.into_iter().map(|s| (s.name(), Queue::stat(&self.outbox, s))).collect();
+        OutboxReport {
+            pending: streams.values().map(|stat| stat.pending).sum(),
+            streams,
+            disk_bytes: self.outbox.disk_bytes(),
+            disk_free_bytes: system::disk_free_bytes(&self.data_dir),
+            trouble: self.outbox.store_error(),
+        }
+    }
+}
