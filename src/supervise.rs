@@ -99,6 +99,22 @@ pub fn thread(
     })
 }
 
+/// Runs `part` as a task until it returns by itself; one that panics is started again.
+pub async fn task<F>(name: &str, restarts: &Restarts, mut part: impl FnMut() -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut wait = FIRST_WAIT;
+    while let Err(end) = tokio::spawn(part()).await {
+        let Ok(panic) = end.try_into_panic() else { return };
+        error!(part = name, why = panic_text(panic.as_ref()), "part panicked");
+        restarts.add();
+        info!(part = name, wait_s = wait.as_secs(), "part will be started again");
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(LONGEST_WAIT);
+    }
+}
+
 /// What a panic said.
 #[must_use]
 pub fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
@@ -127,6 +143,19 @@ mod tests {
         .unwrap();
         handle.join().unwrap();
         assert_eq!(restarts.count(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_panics_is_started_again_and_counted() {
+        let restarts = Restarts::default();
+        let mut runs = 0;
+        task("test", &restarts, || {
+            runs += 1;
+            let run = runs;
+            async move { assert!(run > 2, "on purpose") }
+        })
+        .await;
+        assert_eq!(restarts.count(), 2);
     }
 
     #[test]

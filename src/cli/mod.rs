@@ -1,1 +1,83 @@
-//! One file per subcommand.
+//! The command line: one file per subcommand.
+
+mod check;
+pub mod exit;
+mod replay;
+mod run;
+mod status;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 64 wrong usage, 65 bad data, 69 something needed is missing, 70 a fault of footfall itself,
+74 reading or writing failed, 78 the config is wrong.
+Logs go to standard error; FOOTFALL_LOG=debug (or =footfall::uplink=trace) shows more of them.";
+
+/// Counts people honestly and keeps every event until the cloud has it.
+#[derive(Parser)]
+#[command(name = "footfall", version, about, after_help = EXIT_CODES, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The daemon: cameras, outbox, uplink and status page, until SIGTERM
+    Run(run::Args),
+    /// A recording as fast as possible through detector, tracker and counting
+    Replay(replay::Args),
+    /// Validate a config and everything it names, without any hardware
+    Check(check::Args),
+    /// Ask the running daemon how it is
+    Status(status::Args),
+}
+
+/// Runs the command line `args` (the program's name first).
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors and go to standard output; clap knows which is which.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { 0 });
+        }
+    };
+    start_logging();
+    let result = match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Status(args) => status::run(&args),
+    };
+    result.unwrap_or_else(|error| {
+        let _ = writeln!(std::io::stderr(), "footfall: {error:#}");
+        exit::code(&error)
+    })
+}
+
+fn start_logging() {
+    use std::io::IsTerminal;
+    use tracing_subscriber::EnvFilter;
+
+    let quiet_dependencies = "info,rumqttc=warn,rumqttd=warn,ort=warn,sled=warn";
+    let filter = EnvFilter::try_from_env("FOOTFALL_LOG")
+        .unwrap_or_else(|_| EnvFilter::new(quiet_dependencies));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}
+
+/// Prints one JSON document on standard output.
+fn print_json(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer(&mut out, value)?;
+    writeln!(out)?;
+    Ok(())
+}

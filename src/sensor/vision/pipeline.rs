@@ -20,15 +20,14 @@ pub struct LineCrossing {
 pub struct PipelineSettings {
     /// Score from which a detection may start a track.
     pub threshold: f32,
-    /// The detector's class indices that count.
-    pub classes: Vec<u16>,
+    /// Tracks are numbered from here; must not have been used since boot.
+    pub first_track: u64,
     pub lines: Vec<LineSettings>,
 }
 
 /// Detector, tracker and counters of one camera.
 pub struct Pipeline {
     detector: Box<dyn Detector>,
-    classes: Vec<u16>,
     detections: Vec<Detection>,
     tracker: Tracker,
     lines: Vec<LineCounter>,
@@ -41,9 +40,11 @@ impl Pipeline {
     pub fn new(detector: Box<dyn Detector>, settings: PipelineSettings) -> Self {
         Self {
             detector,
-            classes: settings.classes,
             detections: Vec::new(),
-            tracker: Tracker::new(Settings::with_threshold(settings.threshold)),
+            tracker: Tracker::new(
+                Settings::with_threshold(settings.threshold),
+                settings.first_track,
+            ),
             lines: settings.lines.into_iter().map(LineCounter::new).collect(),
             crossings: Vec::new(),
             counted: Vec::new(),
@@ -56,8 +57,6 @@ impl Pipeline {
     /// [`VisionError`] when inference fails; the frame is then as if it had not been seen.
     pub fn process(&mut self, frame: &Frame) -> Result<&[LineCrossing], VisionError> {
         self.detector.detect(frame, &mut self.detections)?;
-        let classes = &self.classes;
-        self.detections.retain(|detection| classes.contains(&detection.class));
         self.tracker.step(frame.at, &self.detections);
         Ok(self.count(frame.at, (frame.width, frame.height)))
     }
@@ -80,7 +79,7 @@ impl Pipeline {
         &self.crossings
     }
 
-    /// The detections of the latest frame, of the classes that count, weak ones included.
+    /// The detections of the latest frame, weak ones included.
     #[must_use]
     pub fn detections(&self) -> &[Detection] {
         &self.detections

@@ -22,7 +22,7 @@ fn count(
     seconds: f32,
     people: &[&dyn Fn(f32) -> Option<Point>],
 ) -> (u32, u32) {
-    let mut tracker = Tracker::new(Settings::with_threshold(0.5));
+    let mut tracker = Tracker::new(Settings::with_threshold(0.5), 1);
     let mut counter = LineCounter::new(settings);
     let mut out = Vec::new();
     for frame in 0..(seconds * 10.0) as u64 {
@@ -94,7 +94,7 @@ fn a_track_that_breaks_on_the_line_is_continued_by_its_heir() {
     let mut tracker = Tracker::new(Settings {
         max_lost: Duration::from_millis(250),
         ..Settings::with_threshold(0.5)
-    });
+    }, 1);
     let mut counter = LineCounter::new(vertical(CountMode::Immediate));
     let mut out = Vec::new();
     for frame in 0..50u64 {
@@ -166,7 +166,7 @@ fn hundreds_of_jittery_crossings_with_missed_frames_are_counted_almost_exactly()
     for (fps, allowed) in [(10u64, 4usize), (5, 8)] {
         let seed = 20_261_121 + fps;
         let mut rng = fastrand::Rng::with_seed(seed);
-        let mut tracker = Tracker::new(Settings::with_threshold(0.5));
+        let mut tracker = Tracker::new(Settings::with_threshold(0.5), 1);
         let mut counter = LineCounter::new(vertical(CountMode::Immediate));
         let (mut out, mut wrong) = (Vec::new(), 0);
         let mut start = Duration::ZERO;

@@ -75,6 +75,7 @@ pub struct Tracker {
     settings: Settings,
     tracks: Vec<Track>,
     ended: Vec<Track>,
+    first_id: u64,
     next_id: u64,
     now: Option<Duration>,
 }
@@ -241,7 +242,7 @@ impl Tracker {
     /// How many tracks were ever started.
     #[must_use]
     pub const fn started(&self) -> u64 {
-        self.next_id - 1
+        self.next_id - self.first_id
     }
 }
 

@@ -18,7 +18,7 @@ fn ms(value: u64) -> Duration {
 }
 
 fn tracker() -> Tracker {
-    Tracker::new(Settings::with_threshold(0.5))
+    Tracker::new(Settings::with_threshold(0.5), 1)
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_crowd_beyond_the_limit_does_not_grow_memory() {
     let mut tracker = Tracker::new(Settings {
         max_tracks: 10,
         ..Settings::with_threshold(0.5)
-    });
+    }, 1);
     let crowd: Vec<_> = (0..100)
         .map(|i| detection(i as f32 * 200.0, 0.0, 0.9))
         .collect();

@@ -1,0 +1,72 @@
+//! Exit codes, after sysexits(3) of BSD, and which error ends with which.
+
+use std::process::ExitCode;
+
+use crate::config;
+use crate::outbox::OutboxError;
+use crate::sensor::camera::CameraError;
+use crate::sensor::vision::VisionError;
+use crate::uplink::UplinkError;
+
+/// Command line used wrongly.
+pub const USAGE: u8 = 64;
+/// Input data is damaged or of the wrong kind.
+pub const DATA: u8 = 65;
+/// Something that is needed does not exist: a file, a library, a running daemon.
+pub const UNAVAILABLE: u8 = 69;
+/// A fault of footfall itself.
+pub const SOFTWARE: u8 = 70;
+/// Reading or writing failed.
+pub const IO: u8 = 74;
+/// The config is wrong.
+pub const CONFIG: u8 = 78;
+
+/// An error with an exit code of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    pub code: u8,
+    pub message: String,
+}
+
+impl Failure {
+    /// An error that ends the command with `code`.
+    #[must_use]
+    pub fn new(code: u8, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+/// The exit code for `error`.
+#[must_use]
+pub fn code(error: &anyhow::Error) -> ExitCode {
+    ExitCode::from(error.chain().find_map(code_of).unwrap_or(SOFTWARE))
+}
+
+fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        Some(failure.code)
+    } else if error.is::<config::Faults>() || error.is::<UplinkError>() {
+        Some(CONFIG)
+    } else if let Some(error) = error.downcast_ref::<CameraError>() {
+        Some(match error {
+            CameraError::Unavailable { .. } => UNAVAILABLE,
+            CameraError::BadData { .. } => DATA,
+        })
+    } else if let Some(error) = error.downcast_ref::<VisionError>() {
+        Some(match error {
+            VisionError::Runtime { .. } => UNAVAILABLE,
+            VisionError::Model { .. } => DATA,
+            VisionError::Inference(_) => SOFTWARE,
+        })
+    } else if let Some(error) = error.downcast_ref::<OutboxError>() {
+        Some(match error {
+            OutboxError::Io { .. } => IO,
+            OutboxError::Locked(_) => UNAVAILABLE,
+            OutboxError::Corrupt(_) => DATA,
+            OutboxError::Closed => SOFTWARE,
+        })
+    } else {
+        error.is::<std::io::Error>().then_some(IO)
+    }
+}

@@ -1,0 +1,194 @@
+//! `footfall replay`: what a camera's settings count on a recording. The same input gives the same output, always.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use super::exit::{self, Failure};
+use crate::config::schema::Camera;
+use crate::event::{CameraState, Direction, Quality};
+use crate::sensor::camera::decimate::Decimator;
+use crate::sensor::camera::{Frame, Next, file};
+use crate::sensor::vision::pipeline::Pipeline;
+use crate::sensor::vision::runtime;
+use crate::status::tally::InOut;
+use crate::{app, config};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The config file whose camera settings are used
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Which of its cameras; needed when there are several
+    #[arg(long, value_name = "ID")]
+    camera: Option<String>,
+    /// Another model than the config's: a name or the path of a manifest
+    #[arg(long, value_name = "MODEL")]
+    model: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+    /// Write every frame's boxes to FILE, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    boxes: Option<PathBuf>,
+    /// The recording: a video, a GIF, or a folder of pictures
+    clip: PathBuf,
+}
+
+/// What a recording came to.
+#[derive(Debug, Serialize)]
+struct Summary {
+    /// Frames analysed.
+    frames: u64,
+    /// Length of the recording.
+    seconds: f64,
+    /// Frames analysed per second of the recording.
+    fps: f64,
+    lines: BTreeMap<String, InOut>,
+    zones: BTreeMap<String, InOut>,
+    /// Tracks that were started, confirmed or not.
+    tracks: u64,
+    quality: Quality,
+}
+
+/// The boxes of one frame, for `--boxes`.
+#[derive(Serialize)]
+struct FrameBoxes {
+    frame: u64,
+    /// `[x0, y0, x1, y1, score]` in pixels, at or above the threshold.
+    boxes: Vec<[f32; 5]>,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let loaded = config::load(&args.config)?;
+    let mut camera = choose(&loaded.config.camera, args.camera.as_deref())?.clone();
+    if let Some(model) = &args.model {
+        camera.model.clone_from(model);
+    }
+    let spec = file::FileSpec { path: args.clip.clone(), picture_fps: camera.picture_fps };
+    // The recording first: its faults are found in no time, a model takes a moment to load.
+    let mut source = file::open(&spec)?;
+    let total = file::probe(&args.clip).ok().and_then(|info| info.frames);
+    let runtime = runtime::load(loaded.config.vision.onnxruntime.as_deref())?;
+    let (mut pipeline, threshold) = app::pipeline(&loaded.config, &camera, &runtime, 1)?;
+    let mut boxes = match &args.boxes {
+        Some(path) => Some(BufWriter::new(
+            File::create(path).with_context(|| format!("cannot write {}", path.display()))?,
+        )),
+        None => None,
+    };
+
+    let bar = progress(total);
+    let mut sums = vec![InOut::default(); camera.line.len()];
+    let mut decimator = camera.fps.map(Decimator::new);
+    let (mut frame, mut frames, mut last) = (Frame::default(), 0u64, Duration::ZERO);
+    let mut all_frames = 0u64;
+    while source.next_frame(&mut frame)? == Next::Frame {
+        bar.inc(1);
+        all_frames += 1;
+        last = frame.at;
+        if decimator.as_mut().is_some_and(|decimator| !decimator.keep(frame.at)) {
+            continue;
+        }
+        frames += 1;
+        count(pipeline.process(&frame)?, &mut sums);
+        if let Some(out) = &mut boxes {
+            write_boxes(out, &pipeline, &frame, threshold)?;
+        }
+    }
+    count(pipeline.finish(last), &mut sums);
+    bar.finish_and_clear();
+    if let Some(mut out) = boxes {
+        out.flush()?;
+    }
+
+    // The last frame is shown as long as the others: the time between first and last misses one frame's share.
+    let step = if all_frames > 1 { last.as_secs_f64() / (all_frames - 1) as f64 } else { 0.0 };
+    let seconds = round(last.as_secs_f64() + step, 1000.0);
+    let fps = if seconds > 0.0 { round(frames as f64 / seconds, 100.0) } else { 0.0 };
+    let summary = Summary {
+        frames,
+        seconds,
+        fps,
+        lines: camera.line.iter().map(|line| line.id.clone()).zip(sums).collect(),
+        zones: BTreeMap::new(),
+        tracks: pipeline.tracker().started(),
+        quality: Quality { status: CameraState::Ok, fps, frames, dropped: 0, uptime_ratio: 1.0 },
+    };
+    if args.json { super::print_json(&summary)? } else { print_plain(&summary)? }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn choose<'c>(cameras: &'c [Camera], id: Option<&str>) -> anyhow::Result<&'c Camera> {
+    let known = || cameras.iter().map(|camera| camera.id.as_str()).collect::<Vec<_>>().join(", ");
+    match (id, cameras) {
+        (Some(id), _) => cameras.iter().find(|camera| camera.id == id).ok_or_else(|| {
+            Failure::new(exit::USAGE, format!("no camera {id:?} in the config; it has: {}", known())).into()
+        }),
+        (None, [only]) => Ok(only),
+        (None, []) => Err(Failure::new(exit::CONFIG, "the config has no camera; add a [[camera]]").into()),
+        (None, _) => Err(Failure::new(
+            exit::USAGE,
+            format!("the config has several cameras; choose one with --camera: {}", known()),
+        )
+        .into()),
+    }
+}
+
+fn count(crossings: &[crate::sensor::vision::pipeline::LineCrossing], sums: &mut [InOut]) {
+    for found in crossings {
+        if let Some(sum) = sums.get_mut(found.line) {
+            match found.crossing.direction {
+                Direction::In => sum.inward += 1,
+                Direction::Out => sum.outward += 1,
+            }
+        }
+    }
+}
+
+fn write_boxes(
+    out: &mut impl Write,
+    pipeline: &Pipeline,
+    frame: &Frame,
+    threshold: f32,
+) -> anyhow::Result<()> {
+    let strong = pipeline.detections().iter().filter(|detection| detection.score >= threshold);
+    let boxes = strong.map(|d| [d.rect.x0, d.rect.y0, d.rect.x1, d.rect.y1, d.score]).collect();
+    serde_json::to_writer(&mut *out, &FrameBoxes { frame: frame.index, boxes })?;
+    out.write_all(b"\n")?;
+    Ok(())
+}
+
+/// A bar on a terminal, nothing elsewhere.
+fn progress(total: Option<u64>) -> ProgressBar {
+    if !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
+    let style = "{bar:40} {pos}/{len} frames, {per_sec}, {eta} left";
+    bar.with_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn print_plain(summary: &Summary) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "{} frames, {:.1} s, {} tracks",
+        summary.frames, summary.seconds, summary.tracks
+    )?;
+    for (id, sums) in &summary.lines {
+        writeln!(out, "line {id}: in {}, out {}", sums.inward, sums.outward)?;
+    }
+    Ok(())
+}
+
+fn round(value: f64, parts: f64) -> f64 {
+    (value * parts).round() / parts
+}
