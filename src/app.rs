@@ -17,7 +17,7 @@ use crate::config::schema::{self, ClockTrust, Config};
 use crate::config::Loaded;
 use crate::event::{Body, DeviceHealth, DeviceStarted, Draft, Identity, Sink};
 use crate::outbox::{self, Outbox, Queue};
-use crate::sensor::camera::file;
+use crate::sensor::camera::{self, FileSpec};
 use crate::sensor::counting::{CountingCamera, Delivery, LineNames, LiveCell};
 use crate::sensor::vision::count::line::LineSettings;
 use crate::sensor::vision::pipeline::{Pipeline, PipelineSettings};
@@ -26,7 +26,8 @@ use crate::sensor::vision::session::OnnxDetector;
 use crate::sensor::vision::{VisionError, manifest};
 use crate::sensor::HealthCell;
 use crate::supervise::{self, Ended, Restarts, Stop};
-use crate::{status, system, uplink};
+use crate::uplink::{self, Uplink};
+use crate::{status, system};
 
 /// Length of `line.interval`.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -65,21 +66,21 @@ pub fn pipeline(
     manifest.keep_classes(&camera.classes)?;
     let detector = OnnxDetector::load(&manifest, config.vision.threads.unwrap_or(1), runtime)?;
     let threshold = camera.threshold.map_or(manifest.threshold, |threshold| threshold as f32);
-    let lines = camera.line.iter().map(|line| line_settings(line, camera)).collect();
+    let lines = camera.line.iter().map(|line| line_settings(line, camera.anchor)).collect();
     let settings = PipelineSettings { threshold, first_track, lines };
     Ok((Pipeline::new(Box::new(detector), settings), threshold))
 }
 
 /// A line of the config as the counter wants it.
 #[must_use]
-pub fn line_settings(line: &schema::Line, camera: &schema::Camera) -> LineSettings {
+pub fn line_settings(line: &schema::Line, anchor: schema::Anchor) -> LineSettings {
     let point = |index: usize| {
         line.points.get(index).map_or([0.0; 2], |point| point.map(|share| share as f32))
     };
     LineSettings {
         from: point(0),
         to: point(1),
-        anchor: camera.anchor,
+        anchor,
         mode: line.mode,
         half_band: line.half_band as f32,
     }
@@ -99,7 +100,7 @@ pub fn preflight(config: &Config) -> Vec<anyhow::Error> {
     for camera in &config.camera {
         if let Some(path) = &camera.file {
             let what = || format!("camera {}", camera.id);
-            faults.extend(file::probe(path).with_context(what).err());
+            faults.extend(camera::probe(&FileSpec { path: path.clone(), picture_fps: camera.picture_fps }).with_context(what).err());
         }
         if let Ok(runtime) = &runtime {
             let what = || format!("camera {}", camera.id);
@@ -133,23 +134,30 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let (stop_io, io_stopped) = watch::channel(false);
     let (link_status, link_watch) = watch::channel(uplink::LinkStatus::off(started.wall));
     let uplink_task = link.map(|settings| {
-        let about = uplink::Birth {
+        let birth = uplink::Birth {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config_sha256: sha256.clone(),
+            capabilities: Vec::new(),
         };
         let queue: Arc<dyn Queue> = Arc::new(outbox.clone());
         let (clock, restarts) = (Arc::clone(&clock), Arc::clone(&restarts));
         let io_stopped = io_stopped.clone();
         tokio::spawn(async move {
             supervise::task("uplink", &restarts, || {
-                uplink::run(
-                    settings.clone(),
-                    Arc::clone(&queue),
-                    Arc::clone(&clock),
-                    link_status.clone(),
-                    io_stopped.clone(),
-                    about.clone(),
-                )
+                let uplink = Uplink {
+                    settings: settings.clone(),
+                    queue: Arc::clone(&queue),
+                    clock: Arc::clone(&clock),
+                    status: link_status.clone(),
+                    birth: birth.clone(),
+                    grace: UPLINK_STOPS_WITHIN,
+                };
+                let stopped = io_stopped.clone();
+                async move {
+                    if let Err(why) = uplink.run(stopped).await {
+                        error!(%why, "uplink");
+                    }
+                }
             })
             .await;
         })
@@ -291,7 +299,7 @@ pub fn line_names(line: &schema::Line) -> LineNames {
 }
 
 fn opener(camera: &schema::Camera, clock: &SharedClock) -> crate::sensor::counting::Opener {
-    let spec = file::FileSpec {
+    let spec = FileSpec {
         path: camera.file.clone().unwrap_or_default(),
         picture_fps: camera.picture_fps,
     };
@@ -299,7 +307,9 @@ fn opener(camera: &schema::Camera, clock: &SharedClock) -> crate::sensor::counti
     Box::new(move || file::open_paced(&spec, repeat, Arc::clone(&clock)))
 }
 
-fn camera_source(camera: &CountingCamera) -> status::CameraSource {
+/// A camera as the status page sees it.
+#[must_use]
+pub fn camera_source(camera: &CountingCamera) -> status::CameraSource {
     status::CameraSource {
         id: camera.id.clone(),
         lines: camera.lines.iter().map(|line| line.id.clone()).collect(),

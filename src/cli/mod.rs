@@ -1,7 +1,10 @@
 //! The command line: one file per subcommand.
 
 mod check;
+mod demo;
 pub mod exit;
+mod model;
+mod outbox;
 mod replay;
 mod run;
 mod status;
@@ -29,10 +32,16 @@ struct Cli {
 enum Command {
     /// The daemon: cameras, outbox, uplink and status page, until SIGTERM
     Run(run::Args),
+    /// A synthetic shop through the whole real pipeline; prints counted against true at the end
+    Demo(demo::Args),
     /// A recording as fast as possible through detector, tracker and counting
     Replay(replay::Args),
     /// Validate a config and everything it names, without any hardware
     Check(check::Args),
+    /// Look at the stored events: how many, whether all are sound, and what they say
+    Outbox(outbox::Args),
+    /// The models: which there are, whether they work, how fast they are
+    Model(model::Args),
     /// Ask the running daemon how it is
     Status(status::Args),
 }
@@ -50,8 +59,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     start_logging();
     let result = match cli.command {
         Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Outbox(args) => outbox::run(&args),
+        Command::Model(args) => model::run(&args),
         Command::Status(args) => status::run(&args),
     };
     result.unwrap_or_else(|error| {

@@ -15,7 +15,7 @@ use super::exit::{self, Failure};
 use crate::config::schema::Camera;
 use crate::event::{CameraState, Direction, Quality};
 use crate::sensor::camera::decimate::Decimator;
-use crate::sensor::camera::{Frame, Next, file};
+use crate::sensor::camera::{self, FileSpec, Frame, Next};
 use crate::sensor::vision::pipeline::Pipeline;
 use crate::sensor::vision::runtime;
 use crate::status::tally::InOut;
@@ -68,16 +68,16 @@ struct FrameBoxes {
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let loaded = config::load(&args.config)?;
-    let mut camera = choose(&loaded.config.camera, args.camera.as_deref())?.clone();
+    let mut chosen = choose(&loaded.config.camera, args.camera.as_deref())?.clone();
     if let Some(model) = &args.model {
-        camera.model.clone_from(model);
+        chosen.model.clone_from(model);
     }
-    let spec = file::FileSpec { path: args.clip.clone(), picture_fps: camera.picture_fps };
+    let spec = FileSpec { path: args.clip.clone(), picture_fps: chosen.picture_fps };
     // The recording first: its faults are found in no time, a model takes a moment to load.
-    let mut source = file::open(&spec)?;
-    let total = file::probe(&args.clip).ok().and_then(|info| info.frames);
+    let mut source = camera::open(&spec)?;
+    let total = camera::probe(&spec).ok().and_then(|info| info.frames);
     let runtime = runtime::load(loaded.config.vision.onnxruntime.as_deref())?;
-    let (mut pipeline, threshold) = app::pipeline(&loaded.config, &camera, &runtime, 1)?;
+    let (mut pipeline, threshold) = app::pipeline(&loaded.config, &chosen, &runtime, 1)?;
     let mut boxes = match &args.boxes {
         Some(path) => Some(BufWriter::new(
             File::create(path).with_context(|| format!("cannot write {}", path.display()))?,
@@ -86,8 +86,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
 
     let bar = progress(total);
-    let mut sums = vec![InOut::default(); camera.line.len()];
-    let mut decimator = camera.fps.map(Decimator::new);
+    let mut sums = vec![InOut::default(); chosen.line.len()];
+    let mut decimator = chosen.fps.map(Decimator::new);
     let (mut frame, mut frames, mut last) = (Frame::default(), 0u64, Duration::ZERO);
     let mut all_frames = 0u64;
     while source.next_frame(&mut frame)? == Next::Frame {
@@ -117,7 +117,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         frames,
         seconds,
         fps,
-        lines: camera.line.iter().map(|line| line.id.clone()).zip(sums).collect(),
+        lines: chosen.line.iter().map(|line| line.id.clone()).zip(sums).collect(),
         zones: BTreeMap::new(),
         tracks: pipeline.tracker().started(),
         quality: Quality { status: CameraState::Ok, fps, frames, dropped: 0, uptime_ratio: 1.0 },

@@ -111,12 +111,12 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
         .truth()
         .crossings
         .iter()
-        .map(|crossing| Moment { at: f64::from(crossing.at), direction: crossing.direction })
+        .map(|crossing| Moment { at: crossing.at.as_secs_f64(), direction: crossing.direction })
         .collect();
     let frames = shop.frames();
     let opens = clock.now();
     let shop_clock = Arc::new(FakeClock::at(opens.wall));
-    let camera = camera(shop, &runtime, &identity, &shop_clock, &outbox);
+    let camera = camera(options, shop.line(), &runtime, &identity, &shop_clock, &outbox);
     let page = open_page(&camera, &identity, &shop_clock, &outbox, link_watch, &data).await?;
     eprintln_line(&format!(
         "{:.0} seconds of a synthetic shop (seed {}), through {}; page: {}",
@@ -152,14 +152,15 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
 }
 
 fn camera(
-    shop: SyntheticShop,
+    options: &Options,
+    line: schema::Line,
     runtime: &Arc<Runtime>,
     identity: &Identity,
     clock: &Arc<FakeClock>,
     outbox: &Outbox,
 ) -> CountingCamera {
-    let line = shop.line();
     let names = vec![app::line_names(&line)];
+    let (seed, seconds) = (options.seed, options.seconds);
     let runtime = Arc::clone(runtime);
     let source_clock = Arc::clone(clock);
     CountingCamera {
@@ -168,7 +169,10 @@ fn camera(
         identity: identity.clone(),
         clock: Arc::clone(clock) as SharedClock,
         sink: Arc::new(outbox.clone()),
-        open: Box::new(move || Ok(Box::new(DrivingShop::new(shop.clone(), Arc::clone(&source_clock))))),
+        open: Box::new(move || {
+            let shop = SyntheticShop::new(seed, seconds, DEFAULT_FPS);
+            Ok(Box::new(DrivingShop::new(shop, Arc::clone(&source_clock))))
+        }),
         pipeline: Box::new(move || pipeline(&line, &runtime)),
         max_fps: None,
         delivery: Delivery::Each,

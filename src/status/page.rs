@@ -4,6 +4,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::report::{CameraReport, Report};
 use crate::sensor::State;
+use crate::uplink::LinkState;
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --ok: #1a7f37; --bad: #b42318; --wait: #8a6d00; --soft: #8883; }
@@ -80,10 +81,23 @@ fn camera_card(camera: &CameraReport) -> Markup {
 
 fn cloud_card(report: &Report) -> Markup {
     let link = &report.uplink;
-    let class = if link.is_connected() { "ok" } else if link.is_off() { "wait" } else { "bad" };
+    let (class, words) = match link.state {
+        LinkState::Connected => ("ok", "connected"),
+        LinkState::Off => ("wait", "not set up"),
+        LinkState::Connecting => ("wait", "connecting"),
+        LinkState::Disconnected => ("bad", "not connected"),
+        LinkState::Refused => ("bad", "the broker refuses this box"),
+        LinkState::TlsError => ("bad", "no secure connection"),
+        LinkState::Stopped => ("wait", "stopped"),
+    };
     html! {
         div.card {
-            p { span class=(class) { (link.words()) } }
+            p {
+                span class=(class) { (words) }
+                @if !link.broker.is_empty() { " — " (link.broker) }
+            }
+            @if !link.message.is_empty() { p { (link.message) } }
+            @for refusal in link.refusals.iter().flatten() { p.bad { (refusal.message) } }
             p.small {
                 (report.outbox.pending) " events wait for the cloud · "
                 (megabytes(report.outbox.disk_bytes)) " on disk, "

@@ -1,7 +1,13 @@
 //! From frames to crossings: detector, tracker, counting.
 
 pub mod count;
+pub mod decode;
+pub mod letterbox;
+pub mod manifest;
+pub mod nms;
 pub mod pipeline;
+pub mod runtime;
+pub mod session;
 pub mod track;
 
 use crate::sensor::camera::Frame;
