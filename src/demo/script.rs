@@ -26,6 +26,8 @@ pub enum Behaviour {
     LingerThrough,
     /// Stands on the line for a while, then goes back: none.
     LingerBack,
+    /// Walks past the door on the street: none.
+    PassBy,
     /// Turns round before the line: none.
     TurnBefore,
     /// Crosses, turns round and crosses again: two crossings.
@@ -33,7 +35,7 @@ pub enum Behaviour {
 }
 
 /// One round of the shop; shuffled for every round, so that every behaviour comes up within a minute.
-const DECK: [Behaviour; 17] = [
+const DECK: [Behaviour; 18] = [
     Behaviour::WalkIn,
     Behaviour::WalkIn,
     Behaviour::WalkIn,
@@ -49,6 +51,7 @@ const DECK: [Behaviour; 17] = [
     Behaviour::LingerThrough,
     Behaviour::LingerThrough,
     Behaviour::LingerBack,
+    Behaviour::PassBy,
     Behaviour::TurnBefore,
     Behaviour::TurnBeyond,
 ];
@@ -504,6 +507,11 @@ fn cast(behaviour: Behaviour, t: f32, rng: &mut Rng) -> Vec<(Person, Vec<Directi
             } else {
                 vec![(person(rng, tall, path.all(&back(from))), vec![])]
             }
+        }
+        Behaviour::PassBy => {
+            let (side, z) = (either(rng), between(rng, 8.8, 9.8));
+            let path = Path::start(t, (-3.2 * side, z), speed).to((3.2 * side, z));
+            vec![(person(rng, tall, path), vec![])]
         }
         Behaviour::TurnBefore => {
             let (from, _) = walk(rng, inward);

@@ -5,6 +5,7 @@ use super::script::{Behaviour, Script};
 use super::*;
 use crate::event::Direction;
 use crate::sensor::camera::{Frame, FrameSource, Next};
+use crate::sensor::vision::Rect;
 
 /// Crossings by feet alone: which side of the band they were last clear of.
 fn recount(script: &Script) -> Vec<(usize, Direction)> {
@@ -72,6 +73,10 @@ fn nobody_turns_or_stands_where_a_crossing_would_be_a_matter_of_taste() {
                 .fold((f32::MAX, f32::MIN), |(l, h), &d| (l.min(d), h.max(d)));
             let context = format!("seed {seed} person {index} {:?}", person.behaviour);
             match person.behaviour {
+                Behaviour::PassBy => {
+                    assert_eq!(crossings, 0, "{context}");
+                    assert!(high < -0.6, "{context}: {low}..{high}");
+                }
                 Behaviour::TurnBefore => {
                     assert_eq!(crossings, 0, "{context}");
                     assert!(high < -0.35 || low > 0.35, "{context}: {low}..{high}");
@@ -88,7 +93,7 @@ fn nobody_turns_or_stands_where_a_crossing_would_be_a_matter_of_taste() {
                 }
                 _ => {
                     assert_eq!(crossings, 1, "{context}");
-                    assert!(low < -0.6 && high > 0.6, "{context}: {low}..{high}");
+                    assert!(low < -0.45 && high > 0.45, "{context}: {low}..{high}");
                 }
             }
         }
@@ -99,7 +104,7 @@ fn nobody_turns_or_stands_where_a_crossing_would_be_a_matter_of_taste() {
 fn the_default_shop_shows_every_behaviour_and_is_busy_but_not_absurd() {
     let script = Script::new(DEFAULT_SEED, DEFAULT_SECONDS as f32);
     let shown: HashSet<_> = script.people().iter().map(|p| p.behaviour).collect();
-    assert_eq!(shown.len(), 8, "{shown:?}");
+    assert_eq!(shown.len(), 9, "{shown:?}");
     let (inward, outward) = script.totals();
     assert!(
         (25..=40).contains(&(inward + outward)),
@@ -166,36 +171,35 @@ fn frames_are_paced_numbered_and_end_and_boxes_stay_within_them() {
 }
 
 #[test]
-fn a_box_holds_the_pixels_in_which_a_frame_differs_from_the_empty_shop() {
-    let mut shop = SyntheticShop::new(5, 30.0, 10.0);
+fn boxes_hold_the_people_and_all_of_the_people() {
+    let mut shop = SyntheticShop::new(5, 40.0, 10.0);
     let (mut empty, mut frame) = (Frame::default(), Frame::default());
     shop.next_frame(&mut empty).unwrap();
     assert!(shop.boxes().is_empty());
-    let mut checked = 0;
-    while shop.next_frame(&mut frame).unwrap() == Next::Frame {
-        let [person] = shop.boxes() else { continue };
-        if person.visible < 0.99 {
-            continue;
-        }
-        let rect = person.rect;
-        let strong = |x: u32, y: u32| {
-            let at = ((y * WIDTH + x) * 3) as usize;
-            let near = |a: u8, b: u8| a.abs_diff(b) < 60;
-            (0..3).any(|c| !near(frame.rgb[at + c], empty.rgb[at + c]))
-        };
-        // Above a person's box nothing of the person shows, and shadows fall below their heads.
-        for y in 0..(rect.y0 as u32).saturating_sub(2) {
-            for x in rect.x0 as u32..rect.x1 as u32 {
-                assert!(!strong(x, y), "frame {} at {x},{y}", frame.index);
+    let mut bright = 0;
+    for index in (20..400).step_by(20) {
+        shop.seek(index);
+        shop.next_frame(&mut frame).unwrap();
+        let boxes: Vec<_> = shop.boxes().iter().map(|b| b.rect).collect();
+        let pixels = frame.rgb.chunks_exact(3).zip(empty.rgb.chunks_exact(3));
+        for (at, (now, before)) in pixels.enumerate() {
+            // Shadows only darken, and daylight changes by less than this.
+            if now
+                .iter()
+                .zip(before)
+                .all(|(n, b)| i16::from(*n) - i16::from(*b) < 75)
+            {
+                continue;
             }
+            bright += 1;
+            let (x, y) = (at as u32 % WIDTH, at as u32 / WIDTH);
+            let (x, y) = (x as f32 + 0.5, y as f32 + 0.5);
+            let held =
+                |r: &Rect| x > r.x0 - 1.0 && x < r.x1 + 1.0 && y > r.y0 - 1.0 && y < r.y1 + 1.0;
+            assert!(boxes.iter().any(held), "frame {index} at {x},{y}");
         }
-        let inside = (rect.y0 as u32..rect.y1 as u32)
-            .flat_map(|y| (rect.x0 as u32..rect.x1 as u32).map(move |x| (x, y)))
-            .filter(|&(x, y)| strong(x, y))
-            .count();
-        checked += usize::from(inside as f32 > 0.1 * rect.area());
     }
-    assert!(checked > 5, "{checked}");
+    assert!(bright > 5_000, "{bright}");
 }
 
 #[test]
