@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 use super::backdrop::{Colour, hsv};
-use super::script::Pose;
+use super::path::Pose;
 
 /// A rounded limb between two points of the room.
 #[derive(Clone, Copy, Debug)]

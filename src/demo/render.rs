@@ -7,8 +7,9 @@ use fastrand::Rng;
 
 use super::backdrop::Backdrop;
 use super::figure::{Capsule, Looks, body};
+use super::path::Pose;
 use super::scene::{HEIGHT, View, WALL_Z, WIDTH};
-use super::script::{Pose, Script};
+use super::script::Script;
 use crate::sensor::camera::Frame;
 use crate::sensor::vision::Rect;
 
