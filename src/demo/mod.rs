@@ -1,16 +1,23 @@
 //! A synthetic shop whose truth is known, to be watched by the whole real pipeline.
 //!
-//! [`scene`] is the room and its camera, [`script`] and [`path`] the people and the truth, [`backdrop`] and [`figure`] what they
-//! look like, [`render`] the frames; [`SyntheticShop`] plays it all as a camera.
+//! [`scene`] is the room and its camera, [`script`] and [`path`] the people and the truth, [`backdrop`] and [`figure`]
+//! what they look like, [`render`] the frames; [`SyntheticShop`] plays it all as a camera. `run` sends it through every
+//! part, `broker` starts the other end, `outcome` compares.
 
 pub mod backdrop;
+mod broker;
 pub mod figure;
+mod outcome;
 pub mod path;
 pub mod render;
+mod run;
 pub mod scene;
 pub mod script;
 mod shop;
+mod source;
 
+pub use outcome::Outcome;
+pub use run::{Options, run};
 pub use shop::{DEFAULT_FPS, DEFAULT_SECONDS, DEFAULT_SEED, SyntheticShop, Truth};
 
 #[cfg(test)]
