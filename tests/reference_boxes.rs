@@ -73,10 +73,19 @@ fn compare(model: &str, decoder: &str) {
         }
     }
     // A test that compares nothing with nothing would pass too.
-    assert!(boxes >= 50, "only {boxes} boxes on {} frames", FRAMES * CLIPS.len());
+    assert!(
+        boxes >= 50,
+        "only {boxes} boxes on {} frames",
+        FRAMES * CLIPS.len()
+    );
 }
 
-fn run_reference(clip: &Path, manifest: &Manifest, decoder: &str, out: &Path) -> Result<(), String> {
+fn run_reference(
+    clip: &Path,
+    manifest: &Manifest,
+    decoder: &str,
+    out: &Path,
+) -> Result<(), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let own = root.join("target/py/bin/python");
     let python = std::env::var_os("FOOTFALL_PYTHON").map_or_else(
@@ -114,7 +123,11 @@ fn read_frame(path: &Path) -> Frame {
 
 /// Same count; each reference box has its own partner with nearly the same place and score.
 fn assert_same(reference: &[[f32; 5]], found: &[Detection], shown: &str) {
-    assert_eq!(reference.len(), found.len(), "{shown}: {reference:?} against {found:?}");
+    assert_eq!(
+        reference.len(),
+        found.len(),
+        "{shown}: {reference:?} against {found:?}"
+    );
     let mut free: Vec<&Detection> = found.iter().collect();
     for &[x0, y0, x1, y1, score] in reference {
         let rect = Rect { x0, y0, x1, y1 };
@@ -124,9 +137,16 @@ fn assert_same(reference: &[[f32; 5]], found: &[Detection], shown: &str) {
             .max_by(|(_, a), (_, b)| a.rect.iou(&rect).total_cmp(&b.rect.iou(&rect)))
             .unwrap();
         let iou = partner.rect.iou(&rect);
-        assert!(iou >= 0.95, "{shown}: IoU {iou} of {rect:?} and {partner:?}");
+        assert!(
+            iou >= 0.95,
+            "{shown}: IoU {iou} of {rect:?} and {partner:?}"
+        );
         let difference = (partner.score - score).abs();
-        assert!(difference < 0.03, "{shown}: score {score} against {}", partner.score);
+        assert!(
+            difference < 0.03,
+            "{shown}: score {score} against {}",
+            partner.score
+        );
         free.remove(best);
     }
 }

@@ -44,8 +44,8 @@ impl Placement {
             };
         }
         // In f64 and truncated, as YOLOX's own preparation does it.
-        let ratio = (f64::from(width) / f64::from(frame.0))
-            .min(f64::from(height) / f64::from(frame.1));
+        let ratio =
+            (f64::from(width) / f64::from(frame.0)).min(f64::from(height) / f64::from(frame.1));
         let fitted = |side: u32, limit: u32| ((f64::from(side) * ratio) as u32).clamp(1, limit);
         let size = (fitted(frame.0, width), fitted(frame.1, height));
         let corner = match input.align {
@@ -64,12 +64,10 @@ impl Placement {
     #[must_use]
     #[allow(clippy::cast_precision_loss)] // sizes are far below 2^24
     pub fn to_frame(&self, rect: Rect) -> Option<Rect> {
-        let x = |x: f32| {
-            ((x - self.corner.0 as f32) / self.scale.0).clamp(0.0, self.frame.0 as f32)
-        };
-        let y = |y: f32| {
-            ((y - self.corner.1 as f32) / self.scale.1).clamp(0.0, self.frame.1 as f32)
-        };
+        let x =
+            |x: f32| ((x - self.corner.0 as f32) / self.scale.0).clamp(0.0, self.frame.0 as f32);
+        let y =
+            |y: f32| ((y - self.corner.1 as f32) / self.scale.1).clamp(0.0, self.frame.1 as f32);
         let clipped = Rect {
             x0: x(rect.x0),
             y0: y(rect.y0),
@@ -161,9 +159,8 @@ impl Letterbox {
         let (width, height) = placement.size;
         let source = ImageRef::new(frame.width, frame.height, &frame.rgb, PixelType::U8x3)
             .map_err(|error| error.to_string())?;
-        let mut target =
-            Image::from_slice_u8(width, height, &mut self.resized, PixelType::U8x3)
-                .map_err(|error| error.to_string())?;
+        let mut target = Image::from_slice_u8(width, height, &mut self.resized, PixelType::U8x3)
+            .map_err(|error| error.to_string())?;
         self.resizer
             .resize(&source, &mut target, &self.options)
             .map_err(|error| error.to_string())
@@ -203,3 +200,6 @@ impl Letterbox {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -200,9 +200,9 @@ impl Manifest {
             let line = line.map(|before| format!(", line {}", 1 + before.matches('\n').count()));
             fault(line.unwrap_or_default(), error.message().replace('\n', " "))
         })?;
-        manifest
-            .fault()
-            .map_or(Ok(manifest), |(key, why)| Err(fault(format!(", key {key}"), why)))
+        manifest.fault().map_or(Ok(manifest), |(key, why)| {
+            Err(fault(format!(", key {key}"), why))
+        })
     }
 
     /// The first value that is out of range: its key and what was expected.
@@ -213,7 +213,11 @@ impl Manifest {
         let file_name = Path::new(&self.file).file_name();
         let hex = |c: char| c.is_ascii_hexdigit();
         let checks = [
-            (is_name(&self.name), "name", "1 to 64 of a-z, 0-9, '.', '_', '-'"),
+            (
+                is_name(&self.name),
+                "name",
+                "1 to 64 of a-z, 0-9, '.', '_', '-'",
+            ),
             (
                 file_name.is_some_and(|name| name == self.file.as_str()),
                 "file",
@@ -224,7 +228,11 @@ impl Manifest {
                 "sha256",
                 "64 hexadecimal digits",
             ),
-            (!self.licence.trim().is_empty(), "licence", "the owner's licence"),
+            (
+                !self.licence.trim().is_empty(),
+                "licence",
+                "the owner's licence",
+            ),
             (
                 !self.source.trim().is_empty(),
                 "source",
@@ -240,14 +248,26 @@ impl Manifest {
                 "floor",
                 "a number above 0 and up to the threshold",
             ),
-            (unit.contains(&self.nms_iou), "nms_iou", "a number from 0 to 1"),
+            (
+                unit.contains(&self.nms_iou),
+                "nms_iou",
+                "a number from 0 to 1",
+            ),
             (
                 !self.classes.is_empty(),
                 "classes",
                 "at least one class, such as person = 0",
             ),
-            (side.contains(&input.width), "input.width", "16 to 4096 pixels"),
-            (side.contains(&input.height), "input.height", "16 to 4096 pixels"),
+            (
+                side.contains(&input.width),
+                "input.width",
+                "16 to 4096 pixels",
+            ),
+            (
+                side.contains(&input.height),
+                "input.height",
+                "16 to 4096 pixels",
+            ),
             (
                 input.scale.is_finite() && input.scale > 0.0,
                 "input.scale",
@@ -295,7 +315,10 @@ impl Manifest {
         places().find(|path| path.is_file()).ok_or_else(|| {
             let places: Vec<String> = places().map(|path| path.display().to_string()).collect();
             self.error(
-                format!("the weights are not there (looked at {})", places.join(", ")),
+                format!(
+                    "the weights are not there (looked at {})",
+                    places.join(", ")
+                ),
                 format!(
                     "get {} from {} and put it into one of these places, or name its directory in \
                      {MODELS_VARIABLE}",
@@ -338,7 +361,10 @@ impl Manifest {
             return Ok(());
         }
         Err(self.error(
-            format!("{shown} has sha256 {found}, the manifest says {}", self.sha256),
+            format!(
+                "{shown} has sha256 {found}, the manifest says {}",
+                self.sha256
+            ),
             format!("get {} again from {}", self.file, self.source),
         ))
     }
@@ -393,7 +419,10 @@ pub fn available(extra_dirs: &[PathBuf]) -> Vec<(PathBuf, Result<Manifest, Visio
     for dir in manifest_dirs(extra_dirs) {
         for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
             let path = entry.path();
-            if path.extension().is_some_and(|extension| extension == "toml") {
+            if path
+                .extension()
+                .is_some_and(|extension| extension == "toml")
+            {
                 found.entry(entry.file_name()).or_insert(path);
             }
         }
@@ -423,9 +452,9 @@ fn variable_dirs() -> Vec<PathBuf> {
 fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && !text.starts_with('.')
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte))
+        && text.bytes().all(|byte| {
+            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte)
+        })
 }
 
 #[cfg(test)]

@@ -83,7 +83,9 @@ fn places(configured: Option<&Path>) -> Places {
     }
     // The project's directory is the working directory or one above the executable (target/debug/…).
     let executable = std::env::current_exe().unwrap_or_default();
-    let projects = [Path::new("")].into_iter().chain(executable.ancestors().skip(1).take(5));
+    let projects = [Path::new("")]
+        .into_iter()
+        .chain(executable.ancestors().skip(1).take(5));
     let mut paths = vec![PathBuf::from(SYSTEM_LIBRARY)];
     paths.extend(projects.map(|project| project.join(PROJECT_LIBRARY)));
     Places {
@@ -167,7 +169,9 @@ mod tests {
 
     #[test]
     fn a_configured_library_that_is_missing_is_named_with_its_setting() {
-        let text = choose_named(Path::new("/no/such/lib.so")).unwrap_err().to_string();
+        let text = choose_named(Path::new("/no/such/lib.so"))
+            .unwrap_err()
+            .to_string();
         assert!(text.contains("/no/such/lib.so: not there"), "{text}");
         assert!(text.contains("correct vision.onnxruntime"), "{text}");
     }
@@ -176,12 +180,21 @@ mod tests {
     fn a_file_that_is_no_shared_library_is_refused_before_it_is_loaded() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("libonnxruntime.so");
-        for content in [&b""[..], b"ELF", b"version https://git-lfs.github.com/spec/v1"] {
+        for content in [
+            &b""[..],
+            b"ELF",
+            b"version https://git-lfs.github.com/spec/v1",
+        ] {
             crate::durable::write(&path, content).unwrap();
             let text = choose_named(&path).unwrap_err().to_string();
             assert!(text.contains("not a shared library"), "{text}");
         }
-        assert!(choose_named(dir.path()).unwrap_err().to_string().contains("not a shared library"));
+        assert!(
+            choose_named(dir.path())
+                .unwrap_err()
+                .to_string()
+                .contains("not a shared library")
+        );
     }
 
     #[test]
@@ -194,7 +207,10 @@ mod tests {
             named_by: None,
         };
         let text = choose(&places).unwrap_err().to_string();
-        assert!(text.contains("/no/a.so") && text.contains("/no/b.so"), "{text}");
+        assert!(
+            text.contains("/no/a.so") && text.contains("/no/b.so"),
+            "{text}"
+        );
         assert!(text.contains("make setup"), "{text}");
         places.paths.push(good.clone());
         assert_eq!(choose(&places).unwrap(), good);

@@ -90,7 +90,10 @@ impl OnnxDetector {
             },
         )?;
         let wanted: Vec<u16> = manifest.classes.values().copied().collect();
-        if let Some(class) = wanted.iter().find(|&&class| usize::from(class) >= head.classes()) {
+        if let Some(class) = wanted
+            .iter()
+            .find(|&&class| usize::from(class) >= head.classes())
+        {
             return Err(unfit(format!(
                 "the manifest names class {class}, the model tells {} classes apart, from 0",
                 head.classes()
@@ -191,13 +194,18 @@ fn check_input(inputs: &[Outlet], expected: &[i64]) -> Result<(), String> {
     match input.dtype() {
         ValueType::Tensor { ty, shape, .. } if *ty == TensorElementType::Float32 => {
             let fits = shape.len() == expected.len()
-                && shape.iter().zip(expected).all(|(is, want)| *is < 0 || is == want);
+                && shape
+                    .iter()
+                    .zip(expected)
+                    .all(|(is, want)| *is < 0 || is == want);
             fits.then_some(()).ok_or_else(|| {
                 let (is, want) = (times(shape), times(expected));
                 format!("its input is {is}, the manifest says {want}")
             })
         }
-        other => Err(format!("its input is {other}, not a tensor of 32-bit floats")),
+        other => Err(format!(
+            "its input is {other}, not a tensor of 32-bit floats"
+        )),
     }
 }
 
@@ -206,3 +214,6 @@ fn times(shape: &[i64]) -> String {
     let sides: Vec<String> = shape.iter().map(i64::to_string).collect();
     sides.join("×")
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,12 @@ pub(super) fn decode(
     let (cell_width, cell_height) = (width as f32 / columns as f32, height as f32 / rows as f32);
     for cell in 0..cells {
         // A value beyond a short output reads as NaN, which no box survives.
-        let value = |plane: usize| output.get(plane * cells + cell).copied().unwrap_or(f32::NAN);
+        let value = |plane: usize| {
+            output
+                .get(plane * cells + cell)
+                .copied()
+                .unwrap_or(f32::NAN)
+        };
         let object = value(0).powf(0.6);
         // A class score is at most 1: most cells are done here.
         if !sieve.lets_through(object) {
@@ -71,7 +76,10 @@ mod tests {
     #[test]
     fn a_cell_gives_a_box_around_its_shifted_corner() {
         // Row 1, column 2 of 16×16 pixels; no shift to the right, half a cell down, size 1/2 by 1/4.
-        let output = output_with(6, [0.5, 0.0, 0.5f32.atanh(), 0.0, -(3.0f32.ln()), 0.25, 0.1]);
+        let output = output_with(
+            6,
+            [0.5, 0.0, 0.5f32.atanh(), 0.0, -(3.0f32.ln()), 0.25, 0.1],
+        );
         let found = decode(&output, &[0]);
         assert_eq!(found.len(), 1);
         assert!((found[0].score - 0.5f32.powf(0.6) * 0.25f32.powf(0.4)).abs() < 1e-6);
@@ -97,7 +105,10 @@ mod tests {
             [0.9, 0.0, 0.0, f32::NAN, 0.0, 0.9, 0.0],
             [-0.9, 0.0, 0.0, 0.0, 0.0, 0.9, 0.0],
         ] {
-            assert!(decode(&output_with(5, broken), &[0, 1]).is_empty(), "{broken:?}");
+            assert!(
+                decode(&output_with(5, broken), &[0, 1]).is_empty(),
+                "{broken:?}"
+            );
         }
         let whole = output_with(6, [0.5, 0.0, 0.0, 0.0, 0.0, 0.25, 0.1]);
         assert!(decode(&whole[..20], &[0]).is_empty());

@@ -42,9 +42,7 @@ impl Head {
             .map(|&n| usize::try_from(n).unwrap_or(0))
             .collect();
         let (grid, classes) = match (decoder, dimensions.as_slice()) {
-            (Decoder::Yolox, &[1, cells, values])
-                if cells == yolox::cells(input) && values > 5 =>
-            {
+            (Decoder::Yolox, &[1, cells, values]) if cells == yolox::cells(input) && values > 5 => {
                 ((0, 0), values - 5)
             }
             (Decoder::Fastestdet, &[1, values, rows, columns])
@@ -148,15 +146,29 @@ mod tests {
     fn a_head_fits_only_an_output_of_its_familys_shape() {
         let fit = |decoder, output: &[i64]| Head::fit(decoder, (416, 416), output);
         assert_eq!(fit(Decoder::Yolox, &[1, 3549, 85]).unwrap().classes(), 80);
-        assert_eq!(fit(Decoder::Fastestdet, &[1, 6, 26, 26]).unwrap().classes(), 1);
+        assert_eq!(
+            fit(Decoder::Fastestdet, &[1, 6, 26, 26]).unwrap().classes(),
+            1
+        );
         assert_eq!(
             fit(Decoder::Yolox, &[1, 3548, 85]).unwrap_err(),
             "1×3549×(5 + classes)"
         );
-        for wrong in [&[1, 3549, 5][..], &[2, 3549, 85], &[1, 85, 22, 22], &[], &[-1, 3549, 85]] {
+        for wrong in [
+            &[1, 3549, 5][..],
+            &[2, 3549, 85],
+            &[1, 85, 22, 22],
+            &[],
+            &[-1, 3549, 85],
+        ] {
             assert!(fit(Decoder::Yolox, wrong).is_err(), "{wrong:?}");
         }
-        for wrong in [&[1, 85, 22][..], &[1, 5, 22, 22], &[1, 85, 0, 22], &[1, 3549, 85]] {
+        for wrong in [
+            &[1, 85, 22][..],
+            &[1, 5, 22, 22],
+            &[1, 85, 0, 22],
+            &[1, 3549, 85],
+        ] {
             assert!(fit(Decoder::Fastestdet, wrong).is_err(), "{wrong:?}");
         }
     }

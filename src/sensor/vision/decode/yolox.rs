@@ -96,7 +96,10 @@ mod tests {
             [0.0, 0.0, 0.0, 0.0, f32::INFINITY, 0.9, 0.0],
             [0.0, 0.0, 0.0, 0.0, 0.9, f32::NAN, f32::NAN],
         ] {
-            assert!(decode(&output_with(3, broken), &[0, 1]).is_empty(), "{broken:?}");
+            assert!(
+                decode(&output_with(3, broken), &[0, 1]).is_empty(),
+                "{broken:?}"
+            );
         }
     }
 }

@@ -14,7 +14,9 @@ input = { width = 64, height = 32, colour = "rgb", resize = "letterbox" }
 "#;
 
 fn error_of(text: &str) -> String {
-    Manifest::parse(text, "models/tiny.toml").unwrap_err().to_string()
+    Manifest::parse(text, "models/tiny.toml")
+        .unwrap_err()
+        .to_string()
 }
 
 #[test]
@@ -22,7 +24,10 @@ fn a_short_manifest_has_the_documented_defaults() {
     let manifest = Manifest::parse(GOOD, "tiny.toml").unwrap();
     assert_eq!((manifest.floor, manifest.nms_iou), (0.1, 0.45));
     assert_eq!(manifest.input.align, Align::TopLeft);
-    assert_eq!((manifest.input.pad, manifest.input.affine(2)), (114, (1.0, 0.0)));
+    assert_eq!(
+        (manifest.input.pad, manifest.input.affine(2)),
+        (114, (1.0, 0.0))
+    );
 }
 
 #[test]
@@ -37,15 +42,24 @@ fn normalisation_is_scale_then_mean_then_std() {
 fn an_unknown_key_is_named_with_its_line_and_what_was_expected() {
     let text = error_of(&GOOD.replace("threshold", "treshold"));
     assert!(text.contains("models/tiny.toml, line 8"), "{text}");
-    assert!(text.contains("treshold") && text.contains("`threshold`"), "{text}");
+    assert!(
+        text.contains("treshold") && text.contains("`threshold`"),
+        "{text}"
+    );
     assert!(!text.contains('\n'), "{text}");
 }
 
 #[test]
 fn an_unknown_decoder_is_named_with_those_there_are() {
     let text = error_of(&GOOD.replace("\"yolox\"", "\"yolov99\""));
-    assert!(text.contains("line 7") && text.contains("yolov99"), "{text}");
-    assert!(text.contains("`yolox`") && text.contains("`fastestdet`"), "{text}");
+    assert!(
+        text.contains("line 7") && text.contains("yolov99"),
+        "{text}"
+    );
+    assert!(
+        text.contains("`yolox`") && text.contains("`fastestdet`"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -73,8 +87,14 @@ fn only_named_classes_are_kept_and_an_unknown_one_is_refused() {
     let mut manifest = Manifest::parse(GOOD, "t").unwrap();
     manifest.keep_classes(&["person".to_owned()]).unwrap();
     assert_eq!(manifest.classes.len(), 1);
-    let text = manifest.keep_classes(&["cat".to_owned()]).unwrap_err().to_string();
-    assert!(text.contains("\"cat\"") && text.contains("person"), "{text}");
+    let text = manifest
+        .keep_classes(&["cat".to_owned()])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        text.contains("\"cat\"") && text.contains("person"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -86,8 +106,14 @@ fn weights_are_found_beside_the_manifest_or_in_another_directory_and_checked() {
 
     let manifest = find(path.to_str().unwrap(), &extra).unwrap();
     let missing = manifest.read_weights().unwrap_err().to_string();
-    assert!(missing.contains(other.path().to_str().unwrap()), "{missing}");
-    assert!(missing.contains("https://example.org/tiny.onnx"), "{missing}");
+    assert!(
+        missing.contains(other.path().to_str().unwrap()),
+        "{missing}"
+    );
+    assert!(
+        missing.contains("https://example.org/tiny.onnx"),
+        "{missing}"
+    );
 
     let weights = other.path().join("tiny.onnx");
     crate::durable::write(&weights, b"foo").unwrap();
@@ -105,10 +131,22 @@ fn a_name_is_looked_up_in_the_given_directories_first() {
     crate::durable::write(&dir.path().join("tiny.toml"), GOOD.as_bytes()).unwrap();
     let extra = [dir.path().to_owned()];
     assert_eq!(find("tiny", &extra).unwrap().name, "tiny");
-    assert!(available(&extra).iter().any(|(path, _)| path.ends_with("tiny.toml")));
+    assert!(
+        available(&extra)
+            .iter()
+            .any(|(path, _)| path.ends_with("tiny.toml"))
+    );
     let text = find("missing", &extra).unwrap_err().to_string();
-    assert!(text.contains("no missing.toml in") && text.contains("models"), "{text}");
-    assert!(find("../tiny", &extra).unwrap_err().to_string().contains("neither"));
+    assert!(
+        text.contains("no missing.toml in") && text.contains("models"),
+        "{text}"
+    );
+    assert!(
+        find("../tiny", &extra)
+            .unwrap_err()
+            .to_string()
+            .contains("neither")
+    );
 }
 
 #[test]

@@ -1,0 +1,257 @@
+//! `footfall model`: which models there are, whether they are whole, and how fast this machine runs them.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::clock::{Clock, SystemClock};
+use crate::sensor::camera::Frame;
+use crate::sensor::vision::manifest::{self, Manifest};
+use crate::sensor::vision::session::OnnxDetector;
+use crate::sensor::vision::{Detector, VisionError, runtime};
+
+/// sysexits: a model or its manifest is not what it should be.
+const BAD_DATA: u8 = 65;
+/// sysexits: ONNX Runtime is missing.
+const UNAVAILABLE: u8 = 69;
+
+/// Arguments of `footfall model`.
+#[derive(Debug, Parser)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+    /// Another directory with manifests and weights, searched first; may be repeated
+    #[arg(long, value_name = "DIR", global = true)]
+    models: Vec<PathBuf>,
+    /// The ONNX Runtime library
+    #[arg(long, value_name = "FILE", global = true)]
+    onnxruntime: Option<PathBuf>,
+    /// Threads of one inference
+    #[arg(long, value_name = "N", global = true, default_value_t = 1,
+          value_parser = clap::value_parser!(u8).range(1..=8))]
+    threads: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Every model: its weights, its licence, and where its owner publishes it
+    List,
+    /// Checks a model's sha256 and runs it on a grey frame
+    Verify {
+        /// A model's name, or the path of its manifest
+        #[arg(value_name = "NAME")]
+        model: String,
+    },
+    /// Milliseconds a frame, frames a second, and memory
+    Bench {
+        /// A model's name, or the path of its manifest
+        #[arg(value_name = "NAME")]
+        model: String,
+        /// Frames to measure
+        #[arg(long, value_name = "N", default_value_t = 200,
+              value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+        frames: u32,
+    },
+}
+
+/// Runs the subcommand.
+///
+/// # Errors
+/// Standard output cannot be written. A model's own faults are printed and become the exit code.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    let fault = match &args.action {
+        Action::List => list(args, &mut out)?,
+        Action::Verify { model } => verify(args, model, &mut out)?,
+        Action::Bench { model, frames } => bench(args, model, *frames, &mut out)?,
+    };
+    Ok(match fault {
+        None => ExitCode::SUCCESS,
+        Some(error) => {
+            writeln!(std::io::stderr(), "footfall model: {error}")?;
+            ExitCode::from(match error {
+                VisionError::Runtime { .. } => UNAVAILABLE,
+                _ => BAD_DATA,
+            })
+        }
+    })
+}
+
+/// What went wrong with a model, if anything.
+type Fault = Option<VisionError>;
+
+fn list(args: &Args, out: &mut impl Write) -> anyhow::Result<Fault> {
+    let models = manifest::available(&args.models);
+    if models.is_empty() {
+        writeln!(
+            out,
+            "no manifests found; name their directory with --models"
+        )?;
+    }
+    for (path, manifest) in models {
+        match manifest {
+            Ok(manifest) => describe(&manifest, out)?,
+            Err(error) => writeln!(out, "{}\n  broken     {error}", path.display())?,
+        }
+    }
+    Ok(None)
+}
+
+fn describe(manifest: &Manifest, out: &mut impl Write) -> anyhow::Result<()> {
+    let weights = match manifest.weights() {
+        Ok(path) => path.display().to_string(),
+        Err(_) => format!("missing ({})", manifest.file),
+    };
+    let input = &manifest.input;
+    writeln!(out, "{}", manifest.name)?;
+    writeln!(out, "  weights    {weights}")?;
+    writeln!(out, "  licence    {}", manifest.licence)?;
+    writeln!(out, "  published  {}", manifest.source)?;
+    writeln!(
+        out,
+        "  input      {}×{}, {:?} view",
+        input.width, input.height, manifest.view
+    )?;
+    Ok(())
+}
+
+fn verify(args: &Args, model: &str, out: &mut impl Write) -> anyhow::Result<Fault> {
+    let (manifest, mut detector) = match open(args, model) {
+        Ok(opened) => opened,
+        Err(error) => return Ok(Some(error)),
+    };
+    let mut found = Vec::new();
+    if let Err(error) = detector.detect(&grey_frame(), &mut found) {
+        return Ok(Some(error));
+    }
+    let people = found
+        .iter()
+        .filter(|detection| detection.score >= manifest.threshold)
+        .count();
+    writeln!(
+        out,
+        "{}: sha256 is right, shapes fit, inference runs",
+        manifest.name
+    )?;
+    if people > 0 {
+        writeln!(out, "note: it sees {people} people on an empty grey frame")?;
+    }
+    Ok(None)
+}
+
+fn bench(args: &Args, model: &str, frames: u32, out: &mut impl Write) -> anyhow::Result<Fault> {
+    let (manifest, mut detector) = match open(args, model) {
+        Ok(opened) => opened,
+        Err(error) => return Ok(Some(error)),
+    };
+    let (frame, mut found) = (grey_frame(), Vec::new());
+    let clock = SystemClock::new(false);
+    let mut times = Vec::new();
+    // The first frames find cold caches and unmade buffers.
+    for round in 0..frames.saturating_add(5) {
+        let start = clock.now().boot;
+        if let Err(error) = detector.detect(&frame, &mut found) {
+            return Ok(Some(error));
+        }
+        if round >= 5 {
+            times.push(clock.now().boot.saturating_sub(start));
+        }
+    }
+    times.sort_unstable();
+    let at = |share: usize| {
+        times
+            .get(times.len() * share / 100)
+            .copied()
+            .unwrap_or_default()
+    };
+    let total: Duration = times.iter().sum();
+    writeln!(
+        out,
+        "{}: {} frames of {}×{} on {} thread(s)",
+        manifest.name, frames, frame.width, frame.height, args.threads
+    )?;
+    writeln!(
+        out,
+        "  ms/frame   median {:.2}, 95 % within {:.2}",
+        at(50).as_secs_f64() * 1e3,
+        at(95).as_secs_f64() * 1e3
+    )?;
+    writeln!(
+        out,
+        "  frames/s   {:.1}",
+        f64::from(frames) / total.as_secs_f64().max(1e-9)
+    )?;
+    match memory_mb() {
+        Some((now, peak)) => writeln!(out, "  memory     {now} MB now, {peak} MB at most")?,
+        None => writeln!(out, "  memory     unknown (no /proc/self/status)")?,
+    }
+    Ok(None)
+}
+
+fn open(args: &Args, model: &str) -> Result<(Manifest, OnnxDetector), VisionError> {
+    let manifest = manifest::find(model, &args.models)?;
+    let runtime = runtime::load(args.onnxruntime.as_deref())?;
+    let detector = OnnxDetector::load(&manifest, args.threads, &runtime)?;
+    Ok((manifest, detector))
+}
+
+/// A usual camera's frame with nothing on it.
+fn grey_frame() -> Frame {
+    let (width, height) = (1280, 720);
+    Frame {
+        width,
+        height,
+        rgb: vec![128; width as usize * height as usize * 3],
+        ..Frame::default()
+    }
+}
+
+/// Resident memory of this process and its peak, MB.
+fn memory_mb() -> Option<(u64, u64)> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kib = |key: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    Some((kib("VmRSS:")? / 1024, kib("VmHWM:")? / 1024))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(dir: &std::path::Path) -> String {
+        let dir = dir.to_str().unwrap();
+        let args = Args::try_parse_from(["model", "list", "--models", dir]).unwrap();
+        let mut out = Vec::new();
+        assert!(list(&args, &mut out).unwrap().is_none());
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_list_says_what_is_missing_and_where_it_comes_from() {
+        let dir = tempfile::tempdir().unwrap();
+        let shipped = include_str!("../../models/fastestdet-352.toml");
+        let own = shipped.replace("\"FastestDet.onnx\"", "\"nowhere.onnx\"");
+        crate::durable::write(&dir.path().join("own.toml"), own.as_bytes()).unwrap();
+        crate::durable::write(&dir.path().join("broken.toml"), b"name = 3").unwrap();
+        let text = listed(dir.path());
+        assert!(text.contains("missing (nowhere.onnx)"), "{text}");
+        assert!(
+            text.contains("BSD-3-Clause") && text.contains("https://"),
+            "{text}"
+        );
+        assert!(text.contains("broken.toml, line 1"), "{text}");
+    }
+
+    #[test]
+    fn an_unknown_model_is_a_fault_and_not_a_crash() {
+        let args = Args::try_parse_from(["model", "verify", "no-such-model"]).unwrap();
+        let mut out = Vec::new();
+        let fault = verify(&args, "no-such-model", &mut out).unwrap().unwrap();
+        assert!(matches!(fault, VisionError::Model { .. }), "{fault}");
+    }
+}
