@@ -1,0 +1,226 @@
+//! Puts stored events into one payload, `[e1,e2,...]`, byte for byte as they were stored.
+
+use std::ops::RangeInclusive;
+
+use crate::event::Stream;
+use crate::outbox::Stored;
+
+/// The payload's content type: the JSON batch format of CloudEvents 1.0.
+pub const CONTENT_TYPE: &str = "application/cloudevents-batch+json";
+
+/// `[` and `]`.
+const BRACKETS: usize = 2;
+
+/// Which events one publish carries.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Batch {
+    pub stream: Stream,
+    /// Exactly the sequence numbers inside, ascending, consecutive ones joined.
+    pub ranges: Vec<RangeInclusive<u64>>,
+}
+
+impl Batch {
+    /// How many events are inside.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.ranges
+            .iter()
+            .map(|range| range.end() - range.start() + 1)
+            .sum()
+    }
+
+    /// First and last sequence number; `None` for an empty batch.
+    #[must_use]
+    pub fn span(&self) -> Option<(u64, u64)> {
+        Some((*self.ranges.first()?.start(), *self.ranges.last()?.end()))
+    }
+
+    /// How many events inside have this sequence number or a lower one.
+    #[must_use]
+    pub fn events_upto(&self, sequence: u64) -> u64 {
+        self.ranges
+            .iter()
+            .map(|range| (sequence.min(*range.end()) + 1).saturating_sub(*range.start()))
+            .sum()
+    }
+
+    fn push(&mut self, sequence: u64) {
+        match self.ranges.last_mut() {
+            Some(last) if last.end() + 1 == sequence => *last = *last.start()..=sequence,
+            _ => self.ranges.push(sequence..=sequence),
+        }
+    }
+}
+
+/// How large a payload may be, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayloadLimit {
+    /// What a batch should not exceed; a single event may.
+    pub target: usize,
+    /// What nothing may exceed, because the broker would close the connection.
+    pub most: usize,
+}
+
+/// One payload and what it holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packed {
+    pub batch: Batch,
+    /// Empty when the batch is.
+    pub payload: Vec<u8>,
+    /// Events that no payload can hold, set aside.
+    pub oversized: Vec<Oversized>,
+    /// Everything up to here has been dealt with.
+    pub upto: u64,
+}
+
+/// An event that is larger than the broker takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Oversized {
+    pub stream: Stream,
+    pub sequence: u64,
+    /// The event's size.
+    pub bytes: usize,
+    /// The largest event the broker takes.
+    pub limit: usize,
+}
+
+/// Packs as many of `events` (ascending, all after `after`) as fit; `skip` tells which the cloud has already.
+#[must_use]
+pub fn pack(
+    stream: Stream,
+    after: u64,
+    events: &[Stored],
+    limit: PayloadLimit,
+    skip: impl Fn(u64) -> bool,
+) -> Packed {
+    let largest_event = limit.most.saturating_sub(BRACKETS);
+    let mut packed = Packed {
+        batch: Batch {
+            stream,
+            ranges: Vec::new(),
+        },
+        payload: Vec::new(),
+        oversized: Vec::new(),
+        upto: after,
+    };
+    for event in events {
+        if event.sequence <= packed.upto {
+            continue; // out of order: sending it twice in one batch would hide the fault
+        }
+        if skip(event.sequence) {
+            packed.upto = event.sequence;
+            continue;
+        }
+        let size = event.bytes.len();
+        if size > largest_event {
+            packed.oversized.push(Oversized {
+                stream,
+                sequence: event.sequence,
+                bytes: size,
+                limit: largest_event,
+            });
+            packed.upto = event.sequence;
+            continue;
+        }
+        if packed.payload.is_empty() {
+            packed.payload.reserve(size + BRACKETS);
+            packed.payload.push(b'[');
+        } else if packed.payload.len() + size + BRACKETS > limit.target.min(limit.most) {
+            break;
+        } else {
+            packed.payload.push(b',');
+        }
+        packed.payload.extend_from_slice(&event.bytes);
+        packed.batch.push(event.sequence);
+        packed.upto = event.sequence;
+    }
+    if !packed.payload.is_empty() {
+        packed.payload.push(b']');
+    }
+    packed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(sequence: u64, text: &str) -> Stored {
+        Stored {
+            sequence,
+            bytes: text.as_bytes().to_vec(),
+        }
+    }
+
+    const WIDE: PayloadLimit = PayloadLimit {
+        target: 1000,
+        most: 1000,
+    };
+
+    #[test]
+    fn a_payload_holds_the_stored_bytes_unchanged_even_odd_spacing() {
+        let events = [stored(4, r#"{"a" : 1.0}"#), stored(5, r#"{"b":"ä"}"#)];
+        let packed = pack(Stream::Count, 3, &events, WIDE, |_| false);
+        assert_eq!(packed.payload, r#"[{"a" : 1.0},{"b":"ä"}]"#.as_bytes());
+        assert_eq!(packed.batch.ranges, [4..=5]);
+        assert_eq!((packed.batch.events(), packed.upto), (2, 5));
+    }
+
+    #[test]
+    fn holes_and_acknowledged_events_split_the_ranges_so_that_only_what_was_sent_is_acknowledged() {
+        let events: Vec<_> = [2, 3, 7, 8, 9].map(|s| stored(s, "{}")).into();
+        let packed = pack(Stream::Count, 1, &events, WIDE, |sequence| sequence == 8);
+        assert_eq!(packed.batch.ranges, [2..=3, 7..=7, 9..=9]);
+        assert_eq!(packed.batch.span(), Some((2, 9)));
+    }
+
+    #[test]
+    fn a_batch_stops_before_the_target_but_one_large_event_still_goes_alone() {
+        let limit = PayloadLimit {
+            target: 10,
+            most: 40,
+        };
+        let events = [
+            stored(1, "{\"a\":1234567890}"),
+            stored(2, "{}"),
+            stored(3, "{}"),
+            stored(4, "{}"),
+            stored(5, "{}"),
+        ];
+        let first = pack(Stream::Count, 0, &events, limit, |_| false);
+        assert_eq!((first.batch.ranges, first.upto), (vec![1..=1], 1));
+        let second = pack(Stream::Count, 1, &events, limit, |_| false);
+        assert_eq!(second.payload, b"[{},{},{}]");
+        assert_eq!(second.upto, 4);
+    }
+
+    #[test]
+    fn an_event_larger_than_the_broker_takes_is_set_aside_and_the_rest_goes_on() {
+        let limit = PayloadLimit {
+            target: 100,
+            most: 12,
+        };
+        let events = [
+            stored(1, "{\"a\":1234567890}"),
+            stored(2, "{}"),
+            stored(3, "{\"a\":1234}"),
+        ];
+        let packed = pack(Stream::Alarm, 0, &events, limit, |_| false);
+        assert_eq!(packed.oversized.len(), 1);
+        assert_eq!(packed.oversized[0].sequence, 1);
+        assert_eq!(packed.oversized[0].limit, 10);
+        assert_eq!(packed.payload, b"[{}]");
+        assert!(packed.payload.len() <= limit.most);
+    }
+
+    #[test]
+    fn nothing_new_gives_an_empty_payload_and_events_out_of_order_are_never_repeated() {
+        let events = [stored(3, "{}"), stored(3, "{}"), stored(2, "{}")];
+        assert!(
+            pack(Stream::Count, 3, &events, WIDE, |_| false)
+                .payload
+                .is_empty()
+        );
+        let packed = pack(Stream::Count, 2, &events, WIDE, |_| false);
+        assert_eq!(packed.payload, b"[{}]");
+    }
+}

@@ -1,0 +1,452 @@
+//! The traffic of one accepted connection: fills the window, hears the answers, leaves in order.
+
+use std::time::Duration;
+
+use rumqttc::v5::mqttbytes::v5::PubAckReason;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::batch::{CONTENT_TYPE, Packed};
+use super::fault::{Fault, publish_refused};
+use super::feed::{Feed, FeedError};
+use super::ledger::{Content, Ledger, Settled};
+use super::link::{Link, OFFLINE, Signal};
+use super::state::{Refusal, Reporter};
+use super::{Birth, Settings};
+use crate::clock::SharedClock;
+
+/// A broker that answers no publish for so long is taken for stuck.
+const ACK_PATIENCE: Duration = Duration::from_secs(60);
+/// Pause after the outbox could not be used, and after it had nothing where something should be.
+const OUTBOX_PAUSE: Duration = Duration::from_secs(1);
+/// Content type of the state.
+const STATE_TYPE: &str = "application/json";
+
+/// How a session ended.
+pub(super) enum End {
+    /// The connection is gone.
+    Lost(Fault),
+    /// Left in order after the stop signal.
+    Left,
+    /// The outbox is closed.
+    Closed,
+}
+
+/// What outlives a connection.
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    pub(super) birth: Birth,
+    pub(super) clock: SharedClock,
+    pub(super) reporter: Reporter,
+    pub(super) ledger: Ledger,
+    pub(super) feed: Feed,
+    pub(super) grace: Duration,
+    /// Highest sequence number ever sent, by stream: up to here a sending is a repetition.
+    pub(super) sent: [u64; 4],
+    /// Highest oversized sequence number already reported, by stream.
+    pub(super) oversized: [u64; 4],
+}
+
+impl Shared {
+    /// Time for pauses and deadlines; does not jump.
+    pub(super) fn now(&self) -> Duration {
+        self.clock.now().boot
+    }
+}
+
+/// The way out after a stop signal.
+struct Leaving {
+    /// Highest sequence number that is still sent, by stream.
+    last: [u64; 4],
+    send_until: Duration,
+    ack_until: Duration,
+    until: Duration,
+}
+
+pub(super) struct Session<'a> {
+    shared: &'a mut Shared,
+    link: Link,
+    leaving: Option<Leaving>,
+    /// Streams where the outbox announced more than it gave; asked again at `outbox_again_at`.
+    stalled: [bool; 4],
+    outbox_again_at: Option<Duration>,
+    heard_at: Duration,
+    /// When a publish was last answered, or the first one of a window sent.
+    answered_at: Duration,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(shared: &'a mut Shared, link: Link) -> Self {
+        let now = shared.now();
+        let acked = shared.feed.acked();
+        shared.ledger.connected(link.limits.window, acked);
+        Self {
+            shared,
+            link,
+            leaving: None,
+            stalled: [false; 4],
+            outbox_again_at: None,
+            heard_at: now,
+            answered_at: now,
+        }
+    }
+
+    pub(super) async fn run(&mut self, stop: &mut watch::Receiver<bool>) -> End {
+        match self.traffic(stop).await {
+            Ok(()) => {
+                self.farewell().await;
+                End::Left
+            }
+            Err(end) => {
+                // What was heard counts even if the connection broke right after it.
+                let _ = self.record().await;
+                end
+            }
+        }
+    }
+
+    /// Returns when everything that should still go out has, or its time is over.
+    async fn traffic(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), End> {
+        let mut changes = self.shared.feed.changed();
+        let birth = self.birth();
+        self.publish_state(birth);
+        loop {
+            while let Some(signal) = self.link.try_next() {
+                self.hear(signal)?;
+            }
+            self.record().await?;
+            if self.leaving.is_none() && *stop.borrow() {
+                self.begin_leaving();
+            }
+            if self.send_next().await? {
+                continue;
+            }
+            let now = self.shared.now();
+            if let Some(leaving) = &self.leaving
+                && (self.shared.ledger.in_flight() == 0 || now >= leaving.ack_until)
+            {
+                return Ok(());
+            }
+            self.check_alive(now)?;
+            let wake = self.wakes_in(now);
+            tokio::select! {
+                signal = self.link.next() => self.hear(signal)?,
+                changed = changes.changed() => {
+                    changed.map_err(|_| End::Closed)?;
+                    self.stalled = [false; 4];
+                }
+                // A dropped sender means that the daemon is going down, too.
+                _ = stop.wait_for(|stop| *stop), if self.leaving.is_none() => self.begin_leaving(),
+                () = tokio::time::sleep(wake) => {}
+            }
+        }
+    }
+
+    fn hear(&mut self, signal: Signal) -> Result<(), End> {
+        let now = self.shared.now();
+        if matches!(signal, Signal::Acked(..) | Signal::Heard) {
+            self.heard_at = now;
+        }
+        let confused = |error| {
+            End::Lost(Fault::disconnected(format!(
+                "the broker's answers do not match what was sent ({error}); connecting again"
+            )))
+        };
+        match signal {
+            Signal::Heard | Signal::Wrote | Signal::Goodbye => {}
+            Signal::Written(id) => self.shared.ledger.written(id).map_err(confused)?,
+            Signal::Acked(id, reason) => {
+                self.answered_at = now;
+                let accepted = matches!(
+                    reason,
+                    PubAckReason::Success | PubAckReason::NoMatchingSubscribers
+                );
+                let settled = self.shared.ledger.acked(id, accepted, now);
+                self.settle(settled.map_err(confused)?, reason);
+            }
+            Signal::Down(fault) => return Err(End::Lost(fault)),
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, settled: Settled, reason: PubAckReason) {
+        let shared = &mut *self.shared;
+        let in_flight = shared.ledger.in_flight();
+        match settled {
+            Settled::Delivered(content) => {
+                let mut events = 0;
+                if let Content::Batch(batch) = content {
+                    events = batch.events();
+                    shared.feed.deliver(&batch);
+                    let (stream, refused) = (batch.stream, shared.ledger.is_refused(batch.stream));
+                    shared.reporter.update(|status| {
+                        if !refused {
+                            status.refusals[stream.index()] = None;
+                        }
+                    });
+                }
+                shared.reporter.update(|status| {
+                    status.in_flight = in_flight;
+                    status.counters.events_acked += events;
+                });
+            }
+            Settled::Refused(content) => {
+                let (topic, stream) = match &content {
+                    Content::Batch(batch) => (
+                        shared.settings.topics.event(batch.stream),
+                        Some(batch.stream),
+                    ),
+                    Content::State => (shared.settings.topics.state(), None),
+                };
+                tracing::warn!(%topic, ?reason, "the broker refused a publish");
+                let message = publish_refused(reason, &topic);
+                shared.reporter.update(|status| {
+                    status.in_flight = in_flight;
+                    status.counters.batches_refused += 1;
+                    if let Some(stream) = stream {
+                        status.refusals[stream.index()] = Some(Refusal { topic, message });
+                    }
+                });
+            }
+        }
+    }
+
+    /// Sends one batch; false when there is nothing to send, or no room, now.
+    async fn send_next(&mut self) -> Result<bool, End> {
+        let now = self.shared.now();
+        if self.outbox_again_at.is_some_and(|moment| now < moment) {
+            return Ok(false);
+        }
+        if self.outbox_again_at.take().is_some() {
+            self.stalled = [false; 4];
+        }
+        if self.shared.feed.has_unrecorded() {
+            return Ok(false);
+        }
+        let last = self.sendable(now);
+        let Some(stream) = self.shared.ledger.next_stream(last, now) else {
+            return Ok(false);
+        };
+        let settings = &self.shared.settings;
+        let topic = settings.topics.event(stream);
+        let limit = self
+            .link
+            .payload_limit(&topic, CONTENT_TYPE, settings.batch_bytes);
+        let after = self.shared.ledger.cursor(stream);
+        let next = self
+            .shared
+            .feed
+            .next(stream, after, settings.batch_events, limit);
+        let packed = match next.await {
+            Ok(packed) => packed,
+            Err(error) => return self.outbox_fault(error).map(|()| false),
+        };
+        self.shared.reporter.outbox_trouble(None);
+        if packed.upto == after {
+            self.stalled[stream.index()] = true;
+            self.outbox_again_at = Some(now + OUTBOX_PAUSE);
+            return Ok(true); // the other streams may have something
+        }
+        self.report_oversized(&packed);
+        if packed.payload.is_empty() {
+            self.shared.ledger.skip(stream, packed.upto);
+            return Ok(true);
+        }
+        Ok(self.publish(&topic, packed, now))
+    }
+
+    fn publish(&mut self, topic: &str, packed: Packed, now: Duration) -> bool {
+        let idle = self.shared.ledger.in_flight() == 0;
+        if !self
+            .link
+            .publish(topic, CONTENT_TYPE, false, packed.payload)
+        {
+            return false;
+        }
+        if idle {
+            self.answered_at = now;
+        }
+        let stream = packed.batch.stream;
+        let highest = &mut self.shared.sent[stream.index()];
+        let (events, resent) = (packed.batch.events(), packed.batch.events_upto(*highest));
+        *highest = (*highest).max(packed.upto);
+        self.shared.ledger.sent(Content::Batch(packed.batch));
+        self.shared.ledger.skip(stream, packed.upto);
+        let in_flight = self.shared.ledger.in_flight();
+        self.shared.reporter.update(|status| {
+            status.in_flight = in_flight;
+            status.counters.batches_sent += 1;
+            status.counters.events_sent += events;
+            status.counters.events_resent += resent;
+        });
+        true
+    }
+
+    /// Highest sequence number that may be sent now, by stream.
+    fn sendable(&self, now: Duration) -> [u64; 4] {
+        let mut last = match &self.leaving {
+            Some(leaving) if now >= leaving.send_until => [0; 4],
+            Some(leaving) => leaving.last,
+            None => self.shared.feed.last(),
+        };
+        for (last, stalled) in last.iter_mut().zip(self.stalled) {
+            if stalled {
+                *last = 0;
+            }
+        }
+        last
+    }
+
+    fn report_oversized(&mut self, packed: &Packed) {
+        let reported = &mut self.shared.oversized[packed.batch.stream.index()];
+        let fresh: Vec<_> = packed
+            .oversized
+            .iter()
+            .filter(|event| event.sequence > *reported)
+            .collect();
+        if let Some(&&latest) = fresh.last() {
+            *reported = latest.sequence;
+            tracing::error!(stream = %latest.stream, sequence = latest.sequence, bytes = latest.bytes,
+                limit = latest.limit, "an event is larger than the broker takes; set aside");
+            self.shared.reporter.oversized(fresh.len() as u64, latest);
+        }
+    }
+
+    async fn record(&mut self) -> Result<(), End> {
+        let paused = self
+            .outbox_again_at
+            .is_some_and(|moment| self.shared.now() < moment);
+        if paused || !self.shared.feed.has_unrecorded() {
+            return Ok(());
+        }
+        match self.shared.feed.record().await {
+            Ok(()) => {
+                self.shared.reporter.outbox_trouble(None);
+                Ok(())
+            }
+            Err(error) => self.outbox_fault(error),
+        }
+    }
+
+    fn outbox_fault(&mut self, error: FeedError) -> Result<(), End> {
+        match error {
+            FeedError::Closed => Err(End::Closed),
+            FeedError::Trouble(message) => {
+                tracing::error!(error = %message, "the outbox cannot be used; trying again");
+                self.shared.reporter.outbox_trouble(Some(message));
+                self.outbox_again_at = Some(self.shared.now() + OUTBOX_PAUSE);
+                Ok(())
+            }
+        }
+    }
+
+    fn check_alive(&self, now: Duration) -> Result<(), End> {
+        let broker = self.shared.settings.broker();
+        if now >= self.heard_at + self.link.limits.silence {
+            let message = format!("{broker} is silent; connecting again");
+            return Err(End::Lost(Fault::disconnected(message)));
+        }
+        if self.shared.ledger.in_flight() > 0 && now >= self.answered_at + ACK_PATIENCE {
+            let message = format!(
+                "{broker} does not acknowledge what is published; connecting again (see the broker's log)"
+            );
+            return Err(End::Lost(Fault::disconnected(message)));
+        }
+        Ok(())
+    }
+
+    /// Time until something is due by itself.
+    fn wakes_in(&self, now: Duration) -> Duration {
+        let waiting = self.shared.ledger.in_flight() > 0;
+        let leaving = self.leaving.as_ref();
+        [
+            Some(self.heard_at + self.link.limits.silence),
+            waiting.then_some(self.answered_at + ACK_PATIENCE),
+            self.outbox_again_at,
+            self.shared.ledger.wakes_at(now),
+            leaving.map(|leaving| leaving.ack_until),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .unwrap_or(now)
+        .saturating_sub(now)
+        // Never a busy loop, whatever the clock does.
+        .max(Duration::from_millis(1))
+    }
+
+    fn begin_leaving(&mut self) {
+        let (now, grace) = (self.shared.now(), self.shared.grace);
+        self.leaving = Some(Leaving {
+            last: self.shared.feed.last(),
+            send_until: now + grace * 6 / 10,
+            ack_until: now + grace * 8 / 10,
+            until: now + grace,
+        });
+    }
+
+    /// Says that the box goes offline, hears the answer, disconnects; all of it within the grace time.
+    async fn farewell(&mut self) {
+        let Some(until) = self.leaving.as_ref().map(|leaving| leaving.until) else {
+            return;
+        };
+        if self.publish_state(OFFLINE.into()) {
+            while self.shared.ledger.in_flight() > 0 {
+                let Ok(signal) = timeout(self.left_until(until), self.link.next()).await else {
+                    break;
+                };
+                if self.hear(signal).is_err() {
+                    break;
+                }
+            }
+        }
+        if let Err(End::Closed) = self.record().await {
+            return;
+        }
+        if self.link.say_goodbye() {
+            while let Ok(signal) = timeout(self.left_until(until), self.link.next()).await {
+                if matches!(signal, Signal::Goodbye | Signal::Down(_)) {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn left_until(&self, until: Duration) -> Duration {
+        until.saturating_sub(self.shared.now())
+    }
+
+    fn birth(&self) -> Vec<u8> {
+        let Birth {
+            version,
+            config_sha256,
+            capabilities,
+        } = &self.shared.birth;
+        serde_json::json!({
+            "online": true,
+            "bootid": self.shared.settings.boot_id,
+            "version": version,
+            "config_sha256": config_sha256,
+            "capabilities": capabilities,
+            "pending": self.shared.feed.pending(),
+        })
+        .to_string()
+        .into_bytes()
+    }
+
+    /// False when it cannot be sent: no room, too large for the broker, or the connection is gone.
+    fn publish_state(&mut self, payload: Vec<u8>) -> bool {
+        let topic = self.shared.settings.topics.state();
+        let limit = self.link.payload_limit(&topic, STATE_TYPE, payload.len());
+        let sent = self.shared.ledger.has_room()
+            && payload.len() <= limit.most
+            && self.link.publish(&topic, STATE_TYPE, true, payload);
+        if sent {
+            self.answered_at = self.shared.now();
+            self.shared.ledger.sent(Content::State);
+        } else {
+            tracing::warn!(%topic, "the box's state could not be published");
+        }
+        sent
+    }
+}
