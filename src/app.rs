@@ -15,10 +15,11 @@ use tracing::{error, info, warn};
 use crate::clock::{Clock, SharedClock, SystemClock};
 use crate::config::schema::{self, ClockTrust, Config};
 use crate::config::Loaded;
-use crate::event::{Body, DeviceHealth, DeviceStarted, Draft, Identity, Sink};
+use crate::event::{Body, DeviceHealth, DeviceStarted, Draft, Identity};
 use crate::outbox::{self, Outbox, Queue};
+use crate::sensor::camera::live::Paced;
 use crate::sensor::camera::{self, FileSpec};
-use crate::sensor::counting::{CountingCamera, Delivery, LineNames, LiveCell};
+use crate::sensor::counting::{CountingCamera, Delivery, LineNames, LiveCell, Opener};
 use crate::sensor::vision::count::line::LineSettings;
 use crate::sensor::vision::pipeline::{Pipeline, PipelineSettings};
 use crate::sensor::vision::runtime::{self, Runtime};
@@ -228,12 +229,19 @@ fn open_outbox(
     identity: &Identity,
     clock: &SharedClock,
 ) -> anyhow::Result<Outbox> {
+    std::fs::create_dir_all(&config.dir).map_err(|source| outbox::OutboxError::Io {
+        what: format!(
+            "the outbox's directory {} cannot be made; create it and give it to footfall's user, or change outbox.dir",
+            config.dir.display()
+        ),
+        source,
+    })?;
     let options = outbox::Options {
         cache_bytes: u64::from(config.cache_mb) << 20,
         ..outbox::Options::new(config.dir.clone())
     };
     let (outbox, recovery) = Outbox::open(options, identity.clone(), Arc::clone(clock))?;
-    if !recovery.is_clean() {
+    if !recovery.gaps.is_empty() || !recovery.quarantined.is_empty() {
         warn!(?recovery, "the outbox was damaged; what is missing is reported as outbox.gap");
     }
     Ok(outbox)
@@ -298,13 +306,17 @@ pub fn line_names(line: &schema::Line) -> LineNames {
     LineNames { id: line.id.clone(), left: line.left.clone(), right: line.right.clone() }
 }
 
-fn opener(camera: &schema::Camera, clock: &SharedClock) -> crate::sensor::counting::Opener {
+fn opener(camera: &schema::Camera, clock: &SharedClock) -> Opener {
     let spec = FileSpec {
         path: camera.file.clone().unwrap_or_default(),
         picture_fps: camera.picture_fps,
     };
     let (repeat, clock) = (camera.repeat, Arc::clone(clock));
-    Box::new(move || file::open_paced(&spec, repeat, Arc::clone(&clock)))
+    Box::new(move |stop| {
+        let spec = spec.clone();
+        let reopen = Box::new(move || camera::open(&spec));
+        Ok(Box::new(Paced::new(reopen, repeat, Arc::clone(&clock), stop)))
+    })
 }
 
 /// A camera as the status page sees it.

@@ -12,11 +12,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::exit::{self, Failure};
-use crate::config::schema::Camera;
+use crate::config::schema::{Camera, Line};
 use crate::event::{CameraState, Direction, Quality};
 use crate::sensor::camera::decimate::Decimator;
 use crate::sensor::camera::{self, FileSpec, Frame, Next};
-use crate::sensor::vision::pipeline::Pipeline;
+use crate::sensor::vision::pipeline::{LineCrossing, Pipeline};
 use crate::sensor::vision::runtime;
 use crate::status::tally::InOut;
 use crate::{app, config};
@@ -52,10 +52,22 @@ struct Summary {
     /// Frames analysed per second of the recording.
     fps: f64,
     lines: BTreeMap<String, InOut>,
+    /// Every crossing, in the order of time.
+    crossings: Vec<Crossed>,
     zones: BTreeMap<String, InOut>,
     /// Tracks that were started, confirmed or not.
     tracks: u64,
     quality: Quality,
+}
+
+/// One crossing.
+#[derive(Debug, Serialize)]
+struct Crossed {
+    /// Seconds since the recording's start.
+    at: f64,
+    line: String,
+    direction: Direction,
+    track: u64,
 }
 
 /// The boxes of one frame, for `--boxes`.
@@ -86,24 +98,27 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
 
     let bar = progress(total);
-    let mut sums = vec![InOut::default(); chosen.line.len()];
-    let mut decimator = chosen.fps.map(Decimator::new);
+    let mut crossings = Vec::new();
+    let mut decimator = Decimator::new(chosen.fps);
     let (mut frame, mut frames, mut last) = (Frame::default(), 0u64, Duration::ZERO);
     let mut all_frames = 0u64;
-    while source.next_frame(&mut frame)? == Next::Frame {
-        bar.inc(1);
-        all_frames += 1;
-        last = frame.at;
-        if decimator.as_mut().is_some_and(|decimator| !decimator.keep(frame.at)) {
-            continue;
+    loop {
+        let next = source.next_kept(&mut frame, &mut |at| {
+            bar.inc(1);
+            all_frames += 1;
+            last = at;
+            decimator.keep(at)
+        })?;
+        if next == Next::End {
+            break;
         }
         frames += 1;
-        count(pipeline.process(&frame)?, &mut sums);
+        crossings.extend(crossed(frame.at, pipeline.process(&frame)?, &chosen.line));
         if let Some(out) = &mut boxes {
             write_boxes(out, &pipeline, &frame, threshold)?;
         }
     }
-    count(pipeline.finish(last), &mut sums);
+    crossings.extend(crossed(last, pipeline.finish(last), &chosen.line));
     bar.finish_and_clear();
     if let Some(mut out) = boxes {
         out.flush()?;
@@ -117,7 +132,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         frames,
         seconds,
         fps,
-        lines: chosen.line.iter().map(|line| line.id.clone()).zip(sums).collect(),
+        lines: sums(&chosen.line, &crossings),
+        crossings,
         zones: BTreeMap::new(),
         tracks: pipeline.tracker().started(),
         quality: Quality { status: CameraState::Ok, fps, frames, dropped: 0, uptime_ratio: 1.0 },
@@ -142,15 +158,28 @@ fn choose<'c>(cameras: &'c [Camera], id: Option<&str>) -> anyhow::Result<&'c Cam
     }
 }
 
-fn count(crossings: &[crate::sensor::vision::pipeline::LineCrossing], sums: &mut [InOut]) {
-    for found in crossings {
-        if let Some(sum) = sums.get_mut(found.line) {
-            match found.crossing.direction {
-                Direction::In => sum.inward += 1,
-                Direction::Out => sum.outward += 1,
-            }
-        }
+fn crossed<'c>(
+    at: Duration,
+    crossings: &'c [LineCrossing],
+    lines: &'c [Line],
+) -> impl Iterator<Item = Crossed> + 'c {
+    crossings.iter().filter_map(move |found| {
+        Some(Crossed {
+            at: at.as_secs_f64(),
+            line: lines.get(found.line)?.id.clone(),
+            direction: found.crossing.direction,
+            track: found.crossing.track,
+        })
+    })
+}
+
+fn sums(lines: &[Line], crossings: &[Crossed]) -> BTreeMap<String, InOut> {
+    let mut sums: BTreeMap<_, _> =
+        lines.iter().map(|line| (line.id.clone(), InOut::default())).collect();
+    for crossing in crossings {
+        sums.entry(crossing.line.clone()).or_default().add(crossing.direction);
     }
+    sums
 }
 
 fn write_boxes(

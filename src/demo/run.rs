@@ -169,7 +169,7 @@ fn camera(
         identity: identity.clone(),
         clock: Arc::clone(clock) as SharedClock,
         sink: Arc::new(outbox.clone()),
-        open: Box::new(move || {
+        open: Box::new(move |_| {
             let shop = SyntheticShop::new(seed, seconds, DEFAULT_FPS);
             Ok(Box::new(DrivingShop::new(shop, Arc::clone(&source_clock))))
         }),
@@ -221,7 +221,7 @@ async fn watch_the_shop(camera: CountingCamera, frames: u64) -> anyhow::Result<(
 fn stored_crossings(outbox: &Outbox, opens: jiff::Timestamp) -> anyhow::Result<Vec<Moment>> {
     #[derive(Deserialize)]
     struct Event {
-        time: jiff::Timestamp,
+        time: String,
         data: LineCrossed,
     }
     let (mut crossings, mut after) = (Vec::new(), 0);
@@ -231,7 +231,8 @@ fn stored_crossings(outbox: &Outbox, opens: jiff::Timestamp) -> anyhow::Result<V
         after = last.sequence;
         for event in &events {
             let event: Event = serde_json::from_slice(&event.bytes)?;
-            let at = event.time.duration_since(opens).as_secs_f64();
+            let time: jiff::Timestamp = event.time.parse()?;
+            let at = time.duration_since(opens).as_secs_f64();
             crossings.push(Moment { at, direction: event.data.direction });
         }
     }

@@ -66,10 +66,10 @@ impl LiveCell {
     }
 }
 
-/// Opens the source; called again whenever it failed.
-pub type Opener = Box<dyn Fn() -> Result<Box<dyn FrameSource>, CameraError> + Send>;
+/// Opens the source; called again whenever it failed. The flag ends the source, also while it waits.
+pub type Opener = Box<dyn Fn(Arc<AtomicBool>) -> Result<Box<dyn FrameSource>, CameraError> + Send + Sync>;
 /// Builds detector, tracker and counters; called again after a panic.
-pub type PipelineMaker = Box<dyn Fn() -> Result<Pipeline, VisionError> + Send>;
+pub type PipelineMaker = Box<dyn Fn() -> Result<Pipeline, VisionError> + Send + Sync>;
 
 /// Which frames are analysed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,8 +114,9 @@ impl CountingCamera {
             if stop.load(Ordering::Relaxed) {
                 break Ok(());
             }
-            match (self.open)() {
-                Ok(source) => match self.watch(source, &mut pipeline, &mut meter, stop) {
+            let quit = Arc::new(AtomicBool::new(false));
+            match (self.open)(Arc::clone(&quit)) {
+                Ok(source) => match self.watch(source, &quit, &mut pipeline, &mut meter, stop) {
                     Ok(Watched { over: true, .. }) => break Ok(()),
                     Ok(Watched { frames, .. }) if frames > 0 => wait = FIRST_WAIT,
                     Ok(_) => {}
@@ -141,22 +142,22 @@ impl CountingCamera {
     fn watch(
         &self,
         mut source: Box<dyn FrameSource>,
+        quit: &AtomicBool,
         pipeline: &mut Pipeline,
         meter: &mut IntervalMeter,
         stop: &AtomicBool,
     ) -> Result<Watched, String> {
         if self.delivery == Delivery::Each {
             let pull = |frame: &mut Frame| match source.next_frame(frame) {
-                Ok(Next::Frame) => Taken::Frame { dropped: 0 },
+                Ok(Next::Frame) => Taken::Frame,
                 Ok(Next::End) => Taken::Closed(None),
                 Err(why) => Taken::Closed(Some(why)),
             };
-            return self.analyse(pull, pipeline, meter, stop);
+            return self.analyse(pull, || 0, pipeline, meter, stop);
         }
-        let slot = Slot::default();
-        let quit = AtomicBool::new(false);
+        let slot = Slot::new();
         std::thread::scope(|scope| {
-            let (slot, quit) = (&slot, &quit);
+            let slot = &slot;
             // Whatever ends this scope also ends the capture thread.
             let _quit_at_the_end = Quit { quit, slot };
             let name = format!("cam-{}", self.id);
@@ -164,13 +165,15 @@ impl CountingCamera {
                 .name(name)
                 .spawn_scoped(scope, move || capture_loop(source.as_mut(), slot, quit, self.max_fps))
                 .map_err(|why| format!("no thread for the camera: {why}"))?;
-            self.analyse(|frame| slot.take(frame, LOOK_UP), pipeline, meter, stop)
+            let take = |frame: &mut Frame| slot.take(frame, LOOK_UP);
+            self.analyse(take, || slot.stats().dropped, pipeline, meter, stop)
         })
     }
 
     fn analyse(
         &self,
         mut take: impl FnMut(&mut Frame) -> Taken,
+        all_dropped: impl Fn() -> u64,
         pipeline: &mut Pipeline,
         meter: &mut IntervalMeter,
         stop: &AtomicBool,
@@ -179,13 +182,16 @@ impl CountingCamera {
         let mut watched = Watched::default();
         let mut last_frame = self.clock.now().boot;
         let mut rate = Rate::default();
+        let mut dropped_before = 0;
         while !stop.load(Ordering::Relaxed) {
             let taken = take(&mut frame);
             let now = self.clock.now();
             self.close_interval(meter, false)?;
             match taken {
-                Taken::Frame { dropped } => {
+                Taken::Frame => {
                     last_frame = now.boot;
+                    let dropped = all_dropped() - dropped_before;
+                    dropped_before += dropped;
                     watched.frames += 1;
                     // Tracks live on the box's own clock: a recording's time starts anew whenever it is opened.
                     frame.at = now.boot;

@@ -19,6 +19,16 @@ pub struct InOut {
     pub outward: u64,
 }
 
+impl InOut {
+    /// One more crossing.
+    pub fn add(&mut self, direction: Direction) {
+        match direction {
+            Direction::In => self.inward += 1,
+            Direction::Out => self.outward += 1,
+        }
+    }
+}
+
 /// The sums of one day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
@@ -62,11 +72,7 @@ impl Tally {
         if !self.lines.contains_key(&key) && self.lines.len() >= MAX_LINES {
             return;
         }
-        let sums = self.lines.entry(key).or_default();
-        match crossed.direction {
-            Direction::In => sums.inward += 1,
-            Direction::Out => sums.outward += 1,
-        }
+        self.lines.entry(key).or_default().add(crossed.direction);
     }
 
     /// Starts a new day when it is one.

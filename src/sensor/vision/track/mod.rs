@@ -81,16 +81,11 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// A tracker that has seen nothing.
+    /// A tracker that has seen nothing and numbers its tracks from `first_id`.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
-        Self {
-            settings,
-            tracks: Vec::new(),
-            ended: Vec::new(),
-            next_id: 1,
-            now: None,
-        }
+    pub fn new(settings: Settings, first_id: u64) -> Self {
+        let (tracks, ended) = (Vec::new(), Vec::new());
+        Self { settings, tracks, ended, first_id, next_id: first_id, now: None }
     }
 
     /// Takes the detections of the frame at `at`. A frame that is not later than the one before is ignored.
