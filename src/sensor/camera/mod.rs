@@ -1,6 +1,40 @@
 //! Where frames come from.
+//!
+//! ```text
+//!  open ─┬─ mp4 ─ h264 ─┬─ yuv ─► Frame ─► live::Paced ─► live::capture_loop ─► live::Slot ─► vision
+//!        ├─ ffmpeg ─────┘            └────────────────────────── replay ──────────────────► vision
+//!        ├─ gif
+//!        └─ pictures
+//! ```
+//!
+//! - [`open`]: looks at a file's first bytes and picks the reader
+//! - `mp4`, `h264`: MP4 and MOV with H.264, decoded in this process
+//! - `gif`, `pictures`: animated GIF; a folder of pictures
+//! - `ffmpeg`: everything else, through an installed `ffmpeg`
+//! - `yuv`: what video decoders give, to RGB
+//! - [`decimate`]: fewer frames per second, by their timestamps
+//! - [`live`]: a recording at its own speed, and the slot that keeps only the newest frame
 
+use std::path::Path;
 use std::time::Duration;
+
+pub mod decimate;
+mod ffmpeg;
+mod gif;
+mod h264;
+pub mod live;
+mod matroska;
+mod mp4;
+mod open;
+mod pictures;
+mod yuv;
+
+pub use open::{ClipInfo, FileSpec, open, probe};
+
+/// Largest width or height of a picture, pixels.
+pub(crate) const MAX_SIDE: u32 = 8192;
+/// Largest picture, pixels: 4K with its rows rounded up. One RGB frame is then 28 MB.
+pub(crate) const MAX_PIXELS: u64 = 4096 * 2304;
 
 /// One picture in memory. The buffer is reused: a source overwrites it for every frame.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +47,7 @@ pub struct Frame {
     pub rgb: Vec<u8>,
     /// Time of the picture: of a recording since its start, of a live camera since boot.
     pub at: Duration,
-    /// Position of the frame in its source, from 0.
+    /// Position of the frame in its source, from 0; frames passed over are counted.
     pub index: u64,
 }
 
@@ -45,11 +79,77 @@ pub enum CameraError {
     },
 }
 
+impl CameraError {
+    fn unavailable(path: &Path, why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::Unavailable {
+            what: path.display().to_string(),
+            why: why.into(),
+            fix: fix.into(),
+        }
+    }
+
+    fn bad_data(path: &Path, why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::BadData {
+            what: path.display().to_string(),
+            why: why.into(),
+            fix: fix.into(),
+        }
+    }
+}
+
 /// A camera, or something that behaves like one.
+///
+/// After [`Next::End`] or an error a source has nothing more to give and answers [`Next::End`].
 pub trait FrameSource: Send {
     /// Waits for the next frame and fills `frame`, reusing its buffer.
     ///
     /// # Errors
     /// [`CameraError`] in plain words.
     fn next_frame(&mut self, frame: &mut Frame) -> Result<Next, CameraError>;
+
+    /// The next frame whose time `keep` accepts. `keep` is asked once for every frame, in their order;
+    /// a source that can spares itself the conversion of the others.
+    ///
+    /// # Errors
+    /// Those of [`FrameSource::next_frame`].
+    fn next_kept(
+        &mut self,
+        frame: &mut Frame,
+        keep: &mut dyn FnMut(Duration) -> bool,
+    ) -> Result<Next, CameraError> {
+        loop {
+            match self.next_frame(frame)? {
+                Next::Frame if !keep(frame.at) => {}
+                next => return Ok(next),
+            }
+        }
+    }
 }
+
+impl FrameSource for Box<dyn FrameSource> {
+    fn next_frame(&mut self, frame: &mut Frame) -> Result<Next, CameraError> {
+        (**self).next_frame(frame)
+    }
+
+    fn next_kept(
+        &mut self,
+        frame: &mut Frame,
+        keep: &mut dyn FnMut(Duration) -> bool,
+    ) -> Result<Next, CameraError> {
+        (**self).next_kept(frame, keep)
+    }
+}
+
+/// Why a picture of this size cannot be used; `None` when it can.
+fn size_fault(width: u32, height: u32) -> Option<String> {
+    if width == 0 || height == 0 {
+        return Some("its pictures have no size".to_owned());
+    }
+    let pixels = u64::from(width) * u64::from(height);
+    (width > MAX_SIDE || height > MAX_SIDE || pixels > MAX_PIXELS).then(|| {
+        format!("its pictures are {width}x{height}, more than 4096x2304 pixels in all or {MAX_SIDE} along a side")
+    })
+}
+
+/// What to do about pictures that are too large.
+const SHRINK: &str = "shrink it first: ffmpeg -i FILE -vf scale=1280:-2 smaller.mp4";
