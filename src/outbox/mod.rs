@@ -147,3 +147,6 @@ pub trait Queue: Send + Sync + 'static {
     /// Changes whenever new events became durable.
     fn changed(&self) -> watch::Receiver<u64>;
 }
+
+#[cfg(test)]
+mod tests;

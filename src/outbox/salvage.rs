@@ -231,7 +231,7 @@ mod tests {
             start: [1; 4],
             limit: 1000,
             created: 0,
-            epochs: vec![(1, [1; 4]), (2, [1, 31, 1, 1])],
+            epochs: vec![(1, [1; 4]), (2, [2, 31, 1, 1])],
             sealed: None,
         }
     }

@@ -145,12 +145,6 @@ impl Segment {
         }
     }
 
-    /// Where it lies.
-    #[must_use]
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     /// Adds one record; durable only after [`Segment::commit`]. The same record may be added again.
     ///
     /// # Errors
