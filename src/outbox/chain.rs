@@ -17,7 +17,7 @@ use super::layout::{self, Kind};
 use super::marks::Marks;
 use super::ranges::{PerStream, RangeSet};
 use super::salvage;
-use super::segment::{Content, Segment, SegmentError, directory_bytes};
+use super::segment::{Segment, SegmentError, directory_bytes, inspect};
 use super::state::{Closed, Head, Shared};
 use crate::clock::SharedClock;
 use crate::event::{GapReason, Stream};
@@ -353,37 +353,6 @@ impl Chain {
         }
         Ok(planned)
     }
-}
-
-/// Opens a segment and reads all of it: `Err` with plain words where it is damaged or does not hold
-/// everything expected.
-///
-/// # Errors
-/// Any I/O error; it says nothing about the bytes.
-pub fn inspect(
-    dir: &Path,
-    cache_bytes: u64,
-    expected: &PerStream<RangeSet>,
-) -> io::Result<Result<(Segment, Content), String>> {
-    let read = Segment::open(dir, cache_bytes).and_then(|segment| {
-        let content = segment.content()?;
-        Ok((segment, content))
-    });
-    let (segment, content) = match read {
-        Ok(read) => read,
-        Err(SegmentError::Io(error)) => return Err(error),
-        Err(SegmentError::Damaged(why)) => return Ok(Err(why)),
-    };
-    if let Some(fault) = content.faults.first() {
-        return Ok(Err(fault.clone()));
-    }
-    for (stream, expected) in expected.iter() {
-        if let Some(range) = expected.difference(&content.present[stream]).iter().next() {
-            let (first, last) = range.into_inner();
-            return Ok(Err(format!("events {stream}/{first} to {last} are missing")));
-        }
-    }
-    Ok(Ok((segment, content)))
 }
 
 /// What a person should hear about a damaged segment.

@@ -8,6 +8,7 @@
 //! seg-00000007  one segment: a sled database and its `about`
 //! new-00000008  a segment in the making
 //! del-00000003  a segment being removed
+//! tmp-00000002  a copy that `verify` looks at
 //! bad-00000005  a damaged segment, kept for inspection; its whole events were carried over
 //! ```
 
@@ -32,17 +33,25 @@ pub enum Kind {
     Segment,
     New,
     Deleted,
+    Copy,
     Bad,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Segment, Self::New, Self::Deleted, Self::Bad];
+    const ALL: [Self; 5] = [
+        Self::Segment,
+        Self::New,
+        Self::Deleted,
+        Self::Copy,
+        Self::Bad,
+    ];
 
     const fn prefix(self) -> &'static str {
         match self {
             Self::Segment => "seg-",
             Self::New => "new-",
             Self::Deleted => "del-",
+            Self::Copy => "tmp-",
             Self::Bad => "bad-",
         }
     }
@@ -114,8 +123,10 @@ pub fn remove(path: &Path) -> io::Result<()> {
 /// # Errors
 /// Any I/O error.
 pub fn tidy(dir: &Path, is_complete: impl Fn(&Path) -> io::Result<bool>) -> io::Result<()> {
-    for ordinal in ordinals(dir, Kind::Deleted)? {
-        remove(&Kind::Deleted.path(dir, ordinal))?;
+    for kind in [Kind::Deleted, Kind::Copy] {
+        for ordinal in ordinals(dir, kind)? {
+            remove(&kind.path(dir, ordinal))?;
+        }
     }
     for ordinal in ordinals(dir, Kind::New)? {
         let new = Kind::New.path(dir, ordinal);

@@ -10,6 +10,7 @@
 //! - [`chain`]: append, seal, drop, repair; [`recovery`]: opening; [`reader`]: reading; [`state`]: what they share
 //! - [`segment`]: one sled database and the measured recipe; [`salvage`]: rebuilds a damaged one
 //! - [`record`], [`frame`], [`ranges`]: pure; [`about`], [`ackfile`], [`gaps`], [`marks`], [`layout`]: small files and names
+//! - [`inspect`]: `footfall outbox stat|verify|dump`; [`memory`]: a fake for other rooms' tests
 //!
 //! `docs/design/outbox.md` says why it is built this way.
 
@@ -19,8 +20,10 @@ mod chain;
 mod frame;
 mod gaps;
 mod handle;
+mod inspect;
 mod layout;
 mod marks;
+pub mod memory;
 mod ranges;
 mod reader;
 mod record;
@@ -31,6 +34,7 @@ mod state;
 mod writer;
 
 pub use handle::{Options, Outbox};
+pub use inspect::{NamedStat, StatReport, StreamReport, VerifyReport, dump, stat, verify};
 pub use ranges::PerStream;
 pub use recovery::Recovery;
 
@@ -148,5 +152,7 @@ pub trait Queue: Send + Sync + 'static {
     fn changed(&self) -> watch::Receiver<u64>;
 }
 
+#[cfg(test)]
+mod damage_tests;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,11 @@
 //! Reading durable events across the chain of segments. Every number is accounted for: it is in the batch
 //! or known to be absent. Anything else is damage; the reader names the segment, the writer repairs it.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::layout::Kind;
-use super::segment::{Batch, Segment, SegmentError};
+use super::segment::{Batch, Segment, SegmentError, inspect};
 use super::state::{Located, Place, Shared, Tail};
 use super::{OutboxError, Stored};
 use crate::event::Stream;
@@ -33,7 +32,9 @@ pub fn read(
         };
         let before = batch.events.len();
         let mut outcome = match open(shared, dir, cache_bytes, &place) {
-            Ok(segment) => segment.read(stream, after, place.until, &mut batch),
+            Ok(Some(segment)) => segment.read(stream, after, place.until, &mut batch),
+            // Dropped since it was located.
+            Ok(None) => continue,
             Err(error) => Err(error),
         };
         let whole = accounted(shared, stream, &mut after, place.until, before, &mut batch);
@@ -98,32 +99,35 @@ fn accounted(
     whole
 }
 
+/// The segment to read from; `None` when it is gone.
 fn open(
     shared: &Shared,
     dir: &Path,
     cache_bytes: u64,
     place: &Place,
-) -> Result<Arc<Segment>, SegmentError> {
+) -> Result<Option<Arc<Segment>>, SegmentError> {
     if let Some(head) = &place.head {
-        return Ok(Arc::clone(head));
+        return Ok(Some(Arc::clone(head)));
     }
     let mut tail = shared.tail();
     if let Some(tail) = tail.as_mut().filter(|tail| tail.ordinal == place.ordinal) {
         tail.used = true;
-        return Ok(Arc::clone(&tail.segment));
+        return Ok(Some(Arc::clone(&tail.segment)));
     }
     // One at a time: a sled database costs about nine threads.
     *tail = None;
     let path = Kind::Segment.path(dir, place.ordinal);
-    if !path.exists() && !shared.state().closed.contains_key(&place.ordinal) {
-        // Dropped between the look-up and now.
-        return Err(io::Error::from(io::ErrorKind::Interrupted).into());
-    }
-    let segment = Arc::new(Segment::open(&path, cache_bytes)?);
+    let closed = shared.state().closed.get(&place.ordinal).cloned();
+    let Some(closed) = closed else {
+        return Ok(None);
+    };
+    let (segment, _) =
+        inspect(&path, cache_bytes, &closed.present)?.map_err(SegmentError::Damaged)?;
+    let segment = Arc::new(segment);
     *tail = Some(Tail {
         ordinal: place.ordinal,
         segment: Arc::clone(&segment),
         used: true,
     });
-    Ok(segment)
+    Ok(Some(segment))
 }

@@ -11,7 +11,7 @@ use super::about::{About, Sealed};
 use super::layout::{self, Kind};
 use super::ranges::{PerStream, RangeSet};
 use super::record::{self, EVENT_BYTES};
-use super::segment::{Segment, SegmentError, directory_bytes};
+use super::segment::{RAW, Segment, SegmentError, directory_bytes};
 use crate::event::Stream;
 
 /// Bytes looked at in one go, and the longest record.
@@ -42,7 +42,7 @@ impl Index {
     /// Any I/O error but a missing file.
     pub fn of(dir: &Path, keep: impl Fn(Stream, u64, u32) -> bool) -> io::Result<Self> {
         let mut index = Self::default();
-        let mut paths = vec![dir.join("db")];
+        let mut paths = vec![dir.join(RAW), dir.join("db")];
         match fs::read_dir(dir.join("blobs")) {
             Ok(entries) => paths.extend(entries.flatten().map(|entry| entry.path())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
