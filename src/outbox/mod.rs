@@ -1,6 +1,46 @@
 //! The durable queue: an event is kept until the cloud has acknowledged it.
+//!
+//! ```text
+//!  submit ─► queue ─► writer ─► chain of segments ─► read ─► uplink
+//!           (1024)   (thread)   (sled, one head)      ack ◄─┘
+//! ```
+//!
+//! - [`handle`]: [`Outbox`], what the house holds
+//! - [`writer`]: the one thread that writes; group commit, reports of losses, waiting out a full disk
+//! - [`chain`]: append, seal, drop, repair; [`recovery`]: opening; [`reader`]: reading; [`state`]: what they share
+//! - [`segment`]: one sled database and the measured recipe; [`salvage`]: rebuilds a damaged one
+//! - [`record`], [`frame`], [`ranges`]: pure; [`about`], [`ackfile`], [`gaps`], [`marks`], [`layout`]: small files and names
+//! - [`inspect`]: `footfall outbox stat|verify|dump`; [`memory`]: a fake for other rooms' tests
+//!
+//! `docs/design/outbox.md` says why it is built this way.
 
+mod about;
+mod ackfile;
+mod chain;
+mod frame;
+mod gaps;
+mod handle;
+mod inspect;
+mod layout;
+mod marks;
+pub mod memory;
+mod ranges;
+mod reader;
+mod record;
+mod recovery;
+mod salvage;
+mod segment;
+mod state;
+mod writer;
+
+pub use handle::{Options, Outbox};
+pub use inspect::{NamedStat, StatReport, StreamReport, VerifyReport, dump, stat, verify};
+pub use ranges::PerStream;
+pub use recovery::Recovery;
+
+use std::io;
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use tokio::sync::watch;
 
@@ -45,6 +85,41 @@ pub enum OutboxError {
     Closed,
 }
 
+impl OutboxError {
+    /// Says what to do about an I/O error in the data directory.
+    fn io(dir: &Path, action: &str, source: io::Error) -> Self {
+        let dir = dir.display();
+        let advice = match source.kind() {
+            io::ErrorKind::NotFound => format!(
+                "create it for the user footfall runs as (install -d -o footfall {dir})"
+            ),
+            io::ErrorKind::PermissionDenied => {
+                format!("give it to the user footfall runs as (chown -R footfall {dir})")
+            }
+            io::ErrorKind::ReadOnlyFilesystem => {
+                "the file system is read-only; remount it for writing or replace a worn-out card"
+                    .to_owned()
+            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "free some space; footfall goes on by itself then".to_owned()
+            }
+            _ => "check the storage device (dmesg)".to_owned(),
+        };
+        Self::Io {
+            what: format!("cannot {action} the data directory {dir}: {advice}"),
+            source,
+        }
+    }
+
+    /// The storage is being reopened.
+    fn busy() -> Self {
+        Self::Io {
+            what: "the event store is being reopened; try again in a moment".to_owned(),
+            source: io::ErrorKind::WouldBlock.into(),
+        }
+    }
+}
+
 /// What the uplink needs of a durable queue. The outbox implements it; so does an in-memory fake.
 pub trait Queue: Send + Sync + 'static {
     /// Up to `max_events` and about `max_bytes` of the stream's durable events after `after`, in order and
@@ -76,3 +151,8 @@ pub trait Queue: Send + Sync + 'static {
     /// Changes whenever new events became durable.
     fn changed(&self) -> watch::Receiver<u64>;
 }
+
+#[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
+mod tests;

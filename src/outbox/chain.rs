@@ -1,0 +1,369 @@
+//! The writer's side of the chain of segments: append, seal and start the next, drop what is
+//! acknowledged, repair what is damaged. Only the writer thread calls it, so nothing here races.
+//!
+//! Numbers: a stream's next event always gets `last + 1`, and `last` moves only after the commit. No
+//! number above `reserved` is given before a higher reservation is durable in the ack file, so that after
+//! the loss of a tail the next start can step over every number that was ever given out.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::about::{About, Sealed};
+use super::ackfile::{AckFile, Acks};
+use super::gaps::{Gap, Gaps};
+use super::layout::{self, Kind};
+use super::marks::Marks;
+use super::ranges::{PerStream, RangeSet};
+use super::salvage;
+use super::segment::{Segment, SegmentError, directory_bytes, inspect};
+use super::state::{Closed, Head, Shared};
+use crate::clock::SharedClock;
+use crate::event::{GapReason, Stream};
+
+/// Numbers reserved ahead of the last one given out.
+pub const RESERVE: u64 = 1000;
+/// Starts noted in one segment before a new one is begun.
+const EPOCHS: usize = 64;
+
+/// Where and how big.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    pub dir: PathBuf,
+    pub cache_bytes: u64,
+    /// Events in one segment, at most.
+    pub segment_events: u64,
+    /// Seconds after which a segment with events is sealed.
+    pub segment_age_s: i64,
+}
+
+/// The writer's hold on the chain.
+pub struct Chain {
+    pub layout: Layout,
+    pub clock: SharedClock,
+    pub shared: Arc<Shared>,
+    pub acks: AckFile,
+    pub marks: Marks,
+    pub gaps: Gaps,
+    /// Number of this start of the outbox.
+    pub epoch: u32,
+    pub reserved: PerStream<u64>,
+    /// Number of the head.
+    pub ordinal: u64,
+    /// A head of this number must be begun before anything else.
+    pub unbegun: Option<u64>,
+    /// Facts of the head.
+    pub about: About,
+    /// What is durable in the head.
+    pub present: PerStream<RangeSet>,
+    /// What a person should hear of, in plain words.
+    pub alarms: Vec<String>,
+    /// Held as long as the outbox is open.
+    pub _lock: File,
+}
+
+impl Chain {
+    /// Stores new events of every stream under the numbers after `last` and makes them durable. After an
+    /// error the very same events must be appended again, before any others; nothing else has seen them.
+    ///
+    /// # Errors
+    /// [`SegmentError`]; the head must then be reopened.
+    pub fn append(&mut self, events: &PerStream<Vec<Vec<u8>>>) -> Result<(), SegmentError> {
+        let adding: u64 = events.0.iter().map(|events| events.len() as u64).sum();
+        let stored = self.stored();
+        if stored > 0 && stored + adding > self.about.limit {
+            self.rotate()?;
+        }
+        let last = self.shared.state().last();
+        self.reserve(&PerStream::new(|s| last[s] + events[s].len() as u64))?;
+        let head = self.head()?;
+        for (stream, events) in events.iter() {
+            salvage::put(&head, stream, self.epoch, last[stream] + 1, events)?;
+        }
+        head.commit()?;
+        let mut state = self.shared.state();
+        for (stream, events) in events.iter().filter(|(_, events)| !events.is_empty()) {
+            let first = last[stream] + 1;
+            let now = last[stream] + events.len() as u64;
+            self.present[stream].insert(first..=now);
+            state.streams[stream].last = now;
+        }
+        let marks = state.last();
+        drop(state);
+        self.shared.changed.send_modify(|commits| *commits += 1);
+        // Only a witness for the next start; the events are safe without it.
+        if let Err(error) = self.marks.store(&marks) {
+            tracing::warn!(%error, "cannot write the marks");
+        }
+        Ok(())
+    }
+
+    /// Events in the head.
+    #[must_use]
+    pub fn stored(&self) -> u64 {
+        self.present.0.iter().map(RangeSet::total).sum()
+    }
+
+    fn head(&self) -> Result<Arc<Segment>, SegmentError> {
+        let state = self.shared.state();
+        let head = state.head.as_ref().map(|head| Arc::clone(&head.segment));
+        head.ok_or_else(|| io::Error::other("the storage is not open").into())
+    }
+
+    /// Raises the reservation, durably, when a number above it is about to be given out.
+    fn reserve(&mut self, upto: &PerStream<u64>) -> io::Result<()> {
+        if upto.iter().all(|(stream, upto)| *upto <= self.reserved[stream]) {
+            return Ok(());
+        }
+        let before = self.reserved;
+        self.reserved = PerStream::new(|stream| upto[stream] + RESERVE);
+        self.store_acks().inspect_err(|_| self.reserved = before)
+    }
+
+    /// Stores what is acknowledged.
+    ///
+    /// # Errors
+    /// Any I/O error; what was stored before is still there.
+    pub fn store_acks(&mut self) -> io::Result<()> {
+        let mut state = self.shared.state();
+        let unstored = std::mem::take(&mut state.unstored_acks);
+        let acks = Acks {
+            reserved: self.reserved,
+            acked: state.acked(),
+        };
+        drop(state);
+        self.acks.store(&acks).inspect_err(|_| {
+            self.shared.state().unstored_acks += unstored;
+        })
+    }
+
+    /// Seals the head when it is old enough and begins the next.
+    ///
+    /// # Errors
+    /// [`SegmentError`]; the head must then be reopened.
+    pub fn rotate_by_age(&mut self) -> Result<(), SegmentError> {
+        let age = self.clock.now().wall.as_second() - self.about.created;
+        if age >= self.layout.segment_age_s && self.stored() > 0 {
+            self.rotate()?;
+        }
+        Ok(())
+    }
+
+    /// Seals the head and begins the next.
+    fn rotate(&mut self) -> Result<(), SegmentError> {
+        let ordinal = self.ordinal;
+        let bytes = self.head()?.disk_bytes();
+        let about = About {
+            sealed: Some(Sealed::new(bytes, &self.present)),
+            ..self.about.clone()
+        };
+        about.store(&Kind::Segment.path(&self.layout.dir, ordinal))?;
+        self.begin(ordinal + 1)?;
+        // Readers find the old head sealed from here on; until now they found nothing above it.
+        let present = std::mem::take(&mut self.present);
+        self.shared.state().closed.insert(ordinal, Closed { present, bytes });
+        Ok(())
+    }
+
+    /// Makes and opens a new head. It comes into being complete: made under another name, then renamed.
+    ///
+    /// # Errors
+    /// [`SegmentError`]; the old head, if any, is still the head.
+    pub fn begin(&mut self, ordinal: u64) -> Result<(), SegmentError> {
+        let Layout { dir, cache_bytes, .. } = &self.layout;
+        let new = Kind::New.path(dir, ordinal);
+        layout::remove(&new)?;
+        drop(Segment::create(&new, *cache_bytes)?);
+        let last = self.shared.state().last();
+        let start = last.0.map(|last| last + 1);
+        let about = About {
+            start,
+            limit: self.layout.segment_events,
+            created: self.clock.now().wall.as_second(),
+            epochs: vec![(self.epoch, start)],
+            sealed: None,
+        };
+        about.store(&new)?;
+        layout::rename(dir, Kind::New, Kind::Segment, ordinal)?;
+        let segment = Segment::open(&Kind::Segment.path(dir, ordinal), *cache_bytes)?;
+        self.about = about;
+        self.ordinal = ordinal;
+        self.unbegun = None;
+        self.shared.state().head = Some(Head {
+            ordinal,
+            segment: Arc::new(segment),
+        });
+        Ok(())
+    }
+
+    /// Makes an opened segment the head and notes this start in it.
+    ///
+    /// # Errors
+    /// [`SegmentError`].
+    pub fn resume(&mut self, ordinal: u64, segment: Segment) -> Result<(), SegmentError> {
+        let last = self.shared.state().last();
+        self.ordinal = ordinal;
+        self.shared.state().head = Some(Head {
+            ordinal,
+            segment: Arc::new(segment),
+        });
+        if self.about.epochs.len() >= EPOCHS && self.stored() > 0 {
+            return self.rotate();
+        }
+        self.about.epochs.push((self.epoch, last.0.map(|last| last + 1)));
+        self.about.store(&Kind::Segment.path(&self.layout.dir, ordinal))?;
+        Ok(())
+    }
+
+    /// Drops acknowledged segments whole. What is acknowledged is in both slots of the ack file before.
+    ///
+    /// # Errors
+    /// Any I/O error; what could not be dropped is dropped later.
+    pub fn drop_acked(&mut self) -> io::Result<()> {
+        let droppable = self.shared.state().droppable();
+        if droppable.is_empty() {
+            return Ok(());
+        }
+        self.store_acks()?;
+        self.store_acks()?;
+        for ordinal in droppable {
+            self.forget_tail(ordinal);
+            layout::rename(&self.layout.dir, Kind::Segment, Kind::Deleted, ordinal)?;
+            let mut state = self.shared.state();
+            if let Some(closed) = state.closed.remove(&ordinal) {
+                for (stream, set) in closed.present.iter() {
+                    state.streams[stream].absent.extend(set);
+                }
+            }
+            drop(state);
+            layout::remove(&Kind::Deleted.path(&self.layout.dir, ordinal))?;
+        }
+        Ok(())
+    }
+
+    /// Closes the cached sealed segment when nobody has read from it since the last call.
+    pub fn close_idle_tail(&self) {
+        let mut tail = self.shared.tail();
+        let idle = tail.as_mut().is_some_and(|tail| !std::mem::take(&mut tail.used));
+        if idle {
+            *tail = None;
+        }
+    }
+
+    fn forget_tail(&self, ordinal: u64) {
+        let mut tail = self.shared.tail();
+        if tail.as_ref().is_some_and(|tail| tail.ordinal == ordinal) {
+            *tail = None;
+        }
+    }
+
+    /// Closes the head and opens it again, repairing it when what was durable is not all there.
+    ///
+    /// # Errors
+    /// [`SegmentError`]; try again later.
+    pub fn reopen(&mut self) -> Result<(), SegmentError> {
+        self.shared.state().head = None;
+        if let Some(ordinal) = self.unbegun {
+            return self.begin(ordinal);
+        }
+        let dir = Kind::Segment.path(&self.layout.dir, self.ordinal);
+        match inspect(&dir, self.layout.cache_bytes, &self.present)? {
+            Ok((segment, _)) => {
+                self.shared.state().head = Some(Head {
+                    ordinal: self.ordinal,
+                    segment: Arc::new(segment),
+                });
+                Ok(())
+            }
+            Err(why) => {
+                let expected = self.present.clone();
+                let about = self.about.clone();
+                self.rebuild(self.ordinal, &about, &expected, &why)?;
+                self.present = PerStream::default();
+                self.unbegun = Some(self.ordinal + 1);
+                self.begin(self.ordinal + 1)
+            }
+        }
+    }
+
+    /// Looks after a segment in which a reader met damage.
+    ///
+    /// # Errors
+    /// [`SegmentError`]; try again later.
+    pub fn repair(&mut self, ordinal: u64) -> Result<(), SegmentError> {
+        if ordinal == self.ordinal {
+            return self.reopen();
+        }
+        let expected = match self.shared.state().closed.get(&ordinal) {
+            Some(closed) => closed.present.clone(),
+            None => return Ok(()),
+        };
+        self.forget_tail(ordinal);
+        let dir = Kind::Segment.path(&self.layout.dir, ordinal);
+        match inspect(&dir, self.layout.cache_bytes, &expected)? {
+            Ok(_) => Ok(()),
+            Err(why) => {
+                let about = About::load(&dir)?.unwrap_or_else(|| About::unknown(&expected));
+                self.rebuild(ordinal, &about, &expected, &why)
+            }
+        }
+    }
+
+    /// Replaces a damaged segment by what can be saved of it and notes what cannot.
+    fn rebuild(
+        &mut self,
+        ordinal: u64,
+        about: &About,
+        expected: &PerStream<RangeSet>,
+        why: &str,
+    ) -> Result<(), SegmentError> {
+        let Layout { dir, cache_bytes, .. } = &self.layout;
+        let keep = |stream: Stream, sequence| expected[stream].contains(sequence);
+        let saved = salvage::rebuild(dir, ordinal, about, self.epoch, *cache_bytes, keep)?;
+        let lost = PerStream::new(|stream| expected[stream].difference(&saved[stream]));
+        self.alarms.push(set_aside(dir, ordinal, why, &lost));
+        let bytes = directory_bytes(&Kind::Segment.path(dir, ordinal));
+        let mut state = self.shared.state();
+        if saved.iter().any(|(_, set)| set.total() > 0) {
+            let present = saved;
+            state.closed.insert(ordinal, Closed { present, bytes });
+        } else {
+            state.closed.remove(&ordinal);
+        }
+        for (stream, lost) in lost.iter() {
+            let stream_state = &mut state.streams[stream];
+            stream_state.absent.extend(lost);
+            self.gaps.add(stream, &lost.difference(&stream_state.acked), GapReason::Corruption);
+            stream_state.acked.extend(lost);
+        }
+        Ok(())
+    }
+
+    /// Plans the reports of losses that have none and stores the plan; returns them in order.
+    ///
+    /// # Errors
+    /// Any I/O error; the losses then still have no report.
+    pub fn plan_reports(&mut self) -> io::Result<Vec<Gap>> {
+        let mut gaps = self.gaps.clone();
+        let planned = gaps.plan(self.shared.state().streams[Stream::Alarm].last + 1);
+        if !planned.is_empty() {
+            gaps.store(&self.layout.dir.join(layout::GAPS))?;
+            self.gaps = gaps;
+        }
+        Ok(planned)
+    }
+}
+
+/// What a person should hear about a damaged segment.
+pub fn set_aside(dir: &Path, ordinal: u64, why: &str, lost: &PerStream<RangeSet>) -> String {
+    let bad = Kind::Bad.path(dir, ordinal);
+    let events: u64 = lost.0.iter().map(RangeSet::total).sum();
+    let message = format!(
+        "Part of the event store was damaged ({why}). It was rebuilt; {events} events could not be saved. \
+         The damaged files are kept in {}. If this happens again, replace the storage device.",
+        bad.display()
+    );
+    tracing::error!(segment = ordinal, why, lost = events, "damaged segment set aside");
+    message
+}

@@ -1,0 +1,231 @@
+//! Damage of every kind: the outbox opens, never panics, never returns wrong bytes, says what is lost,
+//! loses little, and never uses a number twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
+use super::layout::{Kind, ordinals};
+use super::tests::{draft, gaps, identity, open, read_all, submit, tempdir, wait};
+use super::{Outbox, verify};
+use crate::event::{GapReason, Stream};
+
+const SEGMENT: u64 = 120;
+
+/// Every event that was acknowledged to its source.
+type Truth = BTreeMap<(usize, u64), Vec<u8>>;
+
+/// Stores events of three streams over three segments.
+fn fill(dir: &Path) -> Truth {
+    let (outbox, _) = open(dir, SEGMENT);
+    let mut truth = Truth::new();
+    for round in 0..12 {
+        let streams = [Stream::Count, Stream::Count, Stream::Interval, Stream::Alarm];
+        let receipts: Vec<_> = (0..25)
+            .map(|n| {
+                let stream = streams[n % streams.len()];
+                let text = format!("round {round} event {n} {}", "z".repeat(200));
+                (stream, text.clone(), submit(&outbox, stream, &text))
+            })
+            .collect();
+        for (stream, text, receipt) in receipts {
+            let sequence = wait(receipt);
+            let bytes = draft(stream, &text).encode(&identity(), sequence).unwrap();
+            truth.insert((stream.index(), sequence), bytes);
+        }
+    }
+    outbox.close().unwrap();
+    truth
+}
+
+#[allow(clippy::disallowed_methods)] // damage on purpose
+fn overwrite(path: &Path, bytes: &[u8]) {
+    fs::write(path, bytes).unwrap();
+}
+
+/// Reads everything back and compares: what is missing must have been reported, once. Returns how many
+/// events were lost.
+fn account(dir: &Path, truth: &Truth) -> usize {
+    let (outbox, recovery) = open(dir, SEGMENT);
+    let mut read = Truth::new();
+    for stream in Stream::ALL {
+        for (sequence, bytes) in read_all(&outbox, stream, 0) {
+            read.insert((stream.index(), sequence), bytes);
+        }
+    }
+    let mut next = BTreeMap::new();
+    for stream in Stream::ALL {
+        next.insert(stream.index(), wait(submit(&outbox, stream, "after the damage")));
+    }
+    let reported = reported(&outbox);
+    let mut lost = 0;
+    for (key, bytes) in truth {
+        match read.get(key) {
+            Some(read) => assert_eq!(read, bytes, "wrong bytes for {key:?}"),
+            None => {
+                lost += 1;
+                assert!(reported.contains(key), "{key:?} is lost silently; {recovery:?}");
+            }
+        }
+        assert!(next[&key.0] > key.1, "{key:?} was used twice");
+    }
+    assert!(reported.iter().all(|key| !read.contains_key(key)), "reported and readable");
+    outbox.close().unwrap();
+    drop(outbox);
+    // Nothing is left to find, and nothing is reported again.
+    let report = verify(dir).unwrap();
+    assert_eq!(report.faults, Vec::<String>::new());
+    let (outbox, again) = open(dir, SEGMENT);
+    assert_eq!(again.gaps, []);
+    assert_eq!(self::reported(&outbox), reported);
+    lost
+}
+
+/// The numbers reported as gone; none twice.
+fn reported(outbox: &Outbox) -> BTreeSet<(usize, u64)> {
+    let mut all = BTreeSet::new();
+    for gap in gaps(outbox) {
+        assert_eq!(gap.count, gap.last - gap.first + 1);
+        for sequence in gap.first..=gap.last {
+            assert!(all.insert((gap.stream.index(), sequence)), "reported twice: {gap:?}");
+        }
+    }
+    all
+}
+
+/// All files of the store, in a fixed order.
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all.extend(files(&path));
+        } else if path.file_name().unwrap() != "lock" {
+            all.push(path);
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn leftovers_of_a_snapshot_do_not_matter() {
+    let dir = tempdir();
+    let truth = fill(dir.path());
+    for ordinal in ordinals(dir.path(), Kind::Segment).unwrap() {
+        let path = Kind::Segment.path(dir.path(), ordinal);
+        overwrite(&path.join("snap.0000000000ABCDEF.generating"), b"half");
+        overwrite(&path.join("snap.00000000000FFFFF"), b"garbage");
+    }
+    assert_eq!(account(dir.path(), &truth), 0);
+}
+
+#[test]
+fn a_sealed_segment_that_vanished_is_reported_whole() {
+    let dir = tempdir();
+    let truth = fill(dir.path());
+    fs::remove_dir_all(Kind::Segment.path(dir.path(), 1)).unwrap();
+    assert!(!verify(dir.path()).unwrap().faults.is_empty());
+    assert_eq!(account(dir.path(), &truth), 100);
+}
+
+#[test]
+fn a_head_that_vanished_is_reported_and_its_numbers_are_skipped() {
+    let dir = tempdir();
+    let truth = fill(dir.path());
+    let head = *ordinals(dir.path(), Kind::Segment).unwrap().last().unwrap();
+    fs::remove_dir_all(Kind::Segment.path(dir.path(), head)).unwrap();
+    assert!(account(dir.path(), &truth) > 0);
+    let (outbox, _) = open(dir.path(), SEGMENT);
+    let reasons = |wanted| gaps(&outbox).iter().filter(|gap| gap.reason == wanted).count();
+    assert!(reasons(GapReason::Corruption) >= 3);
+    assert_eq!(reasons(GapReason::Skipped), 4);
+}
+
+#[test]
+fn one_flipped_bit_in_the_head_costs_no_more_than_one_event() {
+    let dir = tempdir();
+    let truth = fill(dir.path());
+    let head = *ordinals(dir.path(), Kind::Segment).unwrap().last().unwrap();
+    let db = Kind::Segment.path(dir.path(), head).join("db");
+    let mut bytes = fs::read(&db).unwrap();
+    let needle = b"round 11 event 1 ";
+    let mut at = 0;
+    while let Some(found) = bytes[at..].windows(needle.len()).position(|w| w == needle) {
+        bytes[at + found] ^= 0x20;
+        at += found + 1;
+    }
+    assert!(at > 0);
+    overwrite(&db, &bytes);
+    let report = verify(dir.path()).unwrap();
+    assert!(!report.faults.is_empty());
+    let lost = account(dir.path(), &truth);
+    assert!(lost <= 1, "{lost}");
+}
+
+#[test]
+fn lost_small_files_cost_no_event() {
+    for name in ["acks", "marks", "gaps", "about"] {
+        let dir = tempdir();
+        let truth = fill(dir.path());
+        for path in files(dir.path()) {
+            if path.file_name().unwrap() == name {
+                overwrite(&path, b"not what it was");
+            }
+        }
+        assert_eq!(account(dir.path(), &truth), 0, "{name}");
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Damage {
+    Flip(prop::sample::Index, u8),
+    Cut(prop::sample::Index),
+    Zero(prop::sample::Index, u16),
+    Delete,
+}
+
+fn some_damage() -> impl Strategy<Value = Damage> {
+    prop_oneof![
+        4 => (any::<prop::sample::Index>(), 0u8..8).prop_map(|(at, bit)| Damage::Flip(at, bit)),
+        2 => any::<prop::sample::Index>().prop_map(Damage::Cut),
+        2 => (any::<prop::sample::Index>(), 1u16..5000).prop_map(|(at, n)| Damage::Zero(at, n)),
+        1 => Just(Damage::Delete),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 20, ..ProptestConfig::default() })]
+
+    #[test]
+    fn damage_anywhere_is_survived_and_accounted_for(
+        file: prop::sample::Index, damage in some_damage(),
+    ) {
+        let dir = tempdir();
+        let truth = fill(dir.path());
+        let files = files(dir.path());
+        let path = file.get(&files);
+        let mut bytes = fs::read(path).unwrap();
+        // Beyond its used part a database file is empty: damage there would show nothing.
+        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
+        if used > 0 {
+            match damage {
+                Damage::Flip(at, bit) => bytes[at.index(used)] ^= 1 << bit,
+                Damage::Cut(at) => bytes.truncate(at.index(used)),
+                Damage::Zero(at, count) => {
+                    let at = at.index(used);
+                    let end = used.min(at + usize::from(count));
+                    bytes[at..end].fill(0);
+                }
+                Damage::Delete => {}
+            }
+        }
+        match damage {
+            Damage::Delete => fs::remove_file(path).unwrap(),
+            _ => overwrite(path, &bytes),
+        }
+        account(dir.path(), &truth);
+    }
+}

@@ -1,0 +1,240 @@
+//! The outbox as the rest of the house sees it.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::chain::Layout;
+use super::reader;
+use super::recovery::{self, Recovery};
+use super::segment::Batch;
+use super::state::Shared;
+use super::writer::{Item, LINGER, Writer};
+use super::{OutboxError, Queue, Stored, StreamStat};
+use crate::clock::SharedClock;
+use crate::event::{Draft, Identity, Receipt, Sink, SinkClosed, Stream};
+
+/// Events that wait for the writer, at most; then sources wait.
+const QUEUE: usize = 1024;
+
+/// How the outbox is kept.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// An existing directory that the daemon may write in.
+    pub dir: PathBuf,
+    /// Cache of one sled database, bytes; at most two are open at a time.
+    pub cache_bytes: u64,
+    /// Events in one segment, at most.
+    pub segment_events: u64,
+    /// Age at which a segment is sealed.
+    pub segment_age: Duration,
+}
+
+impl Options {
+    /// The measured defaults: 8 MB, 50,000 events, one day.
+    #[must_use]
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self {
+            dir: dir.into(),
+            cache_bytes: 8 << 20,
+            segment_events: 50_000,
+            segment_age: Duration::from_secs(24 * 3600),
+        }
+    }
+}
+
+/// The durable queue. Clones share it; the last one dropped closes it.
+#[derive(Clone)]
+pub struct Outbox(Arc<Inner>);
+
+struct Inner {
+    queue: mpsc::Sender<Item>,
+    closing: watch::Sender<bool>,
+    shared: Arc<Shared>,
+    dir: PathBuf,
+    cache_bytes: u64,
+    writer: Mutex<Option<JoinHandle<Result<(), OutboxError>>>>,
+}
+
+impl Outbox {
+    /// Opens the outbox in an existing directory and starts its writer. Losses found are reported by the
+    /// outbox itself, as `outbox.gap` events.
+    ///
+    /// # Errors
+    /// [`OutboxError`]: `Locked` while another process has it open, `Io` when the directory is missing,
+    /// read-only or full, `Corrupt` when even the repair of damage fails.
+    pub fn open(
+        options: Options,
+        identity: Identity,
+        clock: SharedClock,
+    ) -> Result<(Self, Recovery), OutboxError> {
+        Self::open_with(options, identity, clock, LINGER)
+    }
+
+    /// Opens with another time to wait for more events before a commit.
+    pub(crate) fn open_with(
+        options: Options,
+        identity: Identity,
+        clock: SharedClock,
+        linger: Duration,
+    ) -> Result<(Self, Recovery), OutboxError> {
+        let dir = options.dir.clone();
+        let cache_bytes = options.cache_bytes;
+        let layout = Layout {
+            dir: options.dir,
+            cache_bytes,
+            segment_events: options.segment_events.max(1),
+            segment_age_s: i64::try_from(options.segment_age.as_secs()).unwrap_or(i64::MAX),
+        };
+        let failed = |error| OutboxError::io(&dir, "start the writer of", error);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .map_err(failed)?;
+        let (chain, recovery) = recovery::open(layout, clock)?;
+        let (sender, queue) = mpsc::channel(QUEUE);
+        let (closing, is_closing) = watch::channel(false);
+        let shared = Arc::clone(&chain.shared);
+        let writer = Writer {
+            acks_stored: chain.clock.now().boot,
+            chain,
+            identity,
+            queue,
+            closing: is_closing,
+            runtime,
+            linger,
+            idle_ticks: 0,
+        };
+        let thread = thread::Builder::new()
+            .name("outbox".to_owned())
+            .spawn(move || writer.run())
+            .map_err(failed)?;
+        let inner = Inner {
+            queue: sender,
+            closing,
+            shared,
+            dir,
+            cache_bytes,
+            writer: Mutex::new(Some(thread)),
+        };
+        Ok((Self(Arc::new(inner)), recovery))
+    }
+
+    /// Stores one event and returns its number once it is durable.
+    ///
+    /// # Errors
+    /// [`SinkClosed`] when the outbox closed first, or refused the event (far too big; it raises an alarm).
+    pub async fn append(&self, draft: Draft) -> Result<u64, SinkClosed> {
+        let (sender, receipt) = oneshot::channel();
+        let item = Item {
+            draft,
+            receipt: Some(sender),
+        };
+        self.0.queue.send(item).await.map_err(|_| SinkClosed)?;
+        receipt.await.map_err(|_| SinkClosed)
+    }
+
+    /// Takes no more events, stores those that wait, and closes the files. Blocks; calling it again is fine.
+    ///
+    /// # Errors
+    /// [`OutboxError::Io`] when waiting events could not be stored; they were never acknowledged.
+    pub fn close(&self) -> Result<(), OutboxError> {
+        self.0.close()
+    }
+
+    /// What is wrong with the storage at the moment, in plain words.
+    #[must_use]
+    pub fn store_error(&self) -> Option<String> {
+        self.0.shared.trouble().clone()
+    }
+
+    /// Size on disk, bytes, about.
+    #[must_use]
+    pub fn disk_bytes(&self) -> u64 {
+        let state = self.0.shared.state();
+        let closed: u64 = state.closed.values().map(|closed| closed.bytes).sum();
+        let head = state.head.as_ref().map(|head| Arc::clone(&head.segment));
+        drop(state);
+        closed + head.map_or(0, |head| head.disk_bytes())
+    }
+}
+
+impl Inner {
+    fn close(&self) -> Result<(), OutboxError> {
+        self.closing.send_replace(true);
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        match writer.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(outcome)) => outcome,
+            Some(Err(_)) => Err(OutboxError::Corrupt(
+                "the outbox's writer panicked; restart footfall".to_owned(),
+            )),
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::error!(%error, "closing the outbox failed");
+        }
+    }
+}
+
+impl Sink for Outbox {
+    fn submit(&self, draft: Draft) -> Result<Receipt, SinkClosed> {
+        let (sender, receipt) = oneshot::channel();
+        let item = Item {
+            draft,
+            receipt: Some(sender),
+        };
+        self.0.queue.blocking_send(item).map_err(|_| SinkClosed)?;
+        Ok(receipt)
+    }
+}
+
+impl Queue for Outbox {
+    fn read(
+        &self,
+        stream: Stream,
+        after: u64,
+        max_events: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Stored>, OutboxError> {
+        let Inner {
+            shared,
+            dir,
+            cache_bytes,
+            ..
+        } = &*self.0;
+        let batch = Batch::new(max_events, max_bytes);
+        reader::read(shared, dir, *cache_bytes, stream, after, batch)
+    }
+
+    fn ack(&self, stream: Stream, range: RangeInclusive<u64>) -> Result<(), OutboxError> {
+        let mut state = self.0.shared.state();
+        if state.is_closed {
+            return Err(OutboxError::Closed);
+        }
+        state.streams[stream].ack(&range);
+        state.unstored_acks += 1;
+        Ok(())
+    }
+
+    fn is_acked(&self, stream: Stream, sequence: u64) -> bool {
+        let state = self.0.shared.state();
+        state.streams[stream].acked.contains(sequence)
+    }
+
+    fn stat(&self, stream: Stream) -> StreamStat {
+        self.0.shared.state().streams[stream].stat()
+    }
+
+    fn changed(&self) -> watch::Receiver<u64> {
+        self.0.shared.changed.subscribe()
+    }
+}

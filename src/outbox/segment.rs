@@ -1,0 +1,525 @@
+//! One segment: a directory with one sled database, one tree per stream, driven by the measured recipe.
+//!
+//! sled's `flush` ends in `sync_file_range`, so every commit is followed by an fsync of its file; after an
+//! open every file and directory is synced, because sled syncs neither `conf` nor a new file's name. sled
+//! panics on damaged files, so everything that reads runs under `catch_unwind` and every panic counts as
+//! damage. Nothing here decides what to do about damage; see `chain`.
+
+use std::fs::{self, File};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use super::Stored;
+use super::ranges::{PerStream, RangeSet};
+use super::record;
+use crate::durable;
+use crate::event::Stream;
+
+/// How often and how long a lock that another handle is about to give up is waited for.
+const LOCK_TRIES: u32 = 60;
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
+/// How long closing may take before the database is left to itself.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Copy of the database file as it was before sled opened it.
+pub const RAW: &str = "db.raw";
+
+/// Why a segment cannot do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SegmentError {
+    /// The stored bytes are wrong.
+    #[error("{0}")]
+    Damaged(String),
+    /// The device or the file system refused; the bytes may be fine.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Events being read, up to a limit.
+#[derive(Debug)]
+pub struct Batch {
+    pub events: Vec<Stored>,
+    bytes: usize,
+    max_events: usize,
+    max_bytes: usize,
+    full: bool,
+}
+
+impl Batch {
+    /// An empty batch; it takes at least one event.
+    #[must_use]
+    pub fn new(max_events: usize, max_bytes: usize) -> Self {
+        Self {
+            events: Vec::new(),
+            bytes: 0,
+            max_events: max_events.max(1),
+            max_bytes,
+            full: false,
+        }
+    }
+
+    /// Whether no more goes in.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.full
+    }
+
+    fn push(&mut self, sequence: u64, bytes: &[u8]) {
+        let size = self.bytes + bytes.len();
+        if !self.events.is_empty() && size > self.max_bytes {
+            self.full = true;
+            return;
+        }
+        self.bytes = size;
+        self.events.push(Stored {
+            sequence,
+            bytes: bytes.to_vec(),
+        });
+        self.full = self.events.len() == self.max_events || size >= self.max_bytes;
+    }
+}
+
+/// What is in a segment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Content {
+    pub present: PerStream<RangeSet>,
+    /// Highest epoch of any record.
+    pub epoch: u32,
+    /// Plain words about each record that is not whole, with its stream.
+    pub faults: Vec<(Stream, String)>,
+}
+
+impl Content {
+    /// How many events there are.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.present.0.iter().map(RangeSet::total).sum()
+    }
+}
+
+/// An open segment.
+pub struct Segment {
+    dir: PathBuf,
+    /// Taken only by `drop`.
+    db: Option<sled::Db>,
+    trees: [sled::Tree; 4],
+    file: File,
+}
+
+impl Segment {
+    /// Makes a new, empty segment in `dir`, which must not exist, and opens it.
+    ///
+    /// # Errors
+    /// [`SegmentError`]; what was begun is left in `dir`.
+    pub fn create(dir: &Path, cache_bytes: u64) -> Result<Self, SegmentError> {
+        fs::create_dir(dir)?;
+        start(dir, cache_bytes)
+    }
+
+    /// Opens an existing segment. On damage sled's snapshots are dropped and it is tried once more.
+    ///
+    /// # Errors
+    /// [`SegmentError`].
+    pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, SegmentError> {
+        let db = dir.join("db");
+        match fs::metadata(&db) {
+            Ok(meta) if meta.len() > 0 => {}
+            Ok(_) => return Err(SegmentError::Damaged(format!("{} is empty", db.display()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(SegmentError::Damaged(format!(
+                    "{} is missing",
+                    db.display()
+                )));
+            }
+            Err(error) => return Err(error.into()),
+        }
+        remove_snapshots(dir, ".generating")?;
+        match start(dir, cache_bytes) {
+            Err(SegmentError::Damaged(why)) => {
+                tracing::warn!(dir = %dir.display(), why, "damaged; trying without snapshots");
+                remove_snapshots(dir, "")?;
+                start(dir, cache_bytes)
+            }
+            other => other,
+        }
+    }
+
+    /// Adds one record; durable only after [`Segment::commit`]. The same record may be added again.
+    ///
+    /// # Errors
+    /// [`SegmentError`]; the segment must then be reopened.
+    pub fn put(&self, stream: Stream, first: u64, record: Vec<u8>) -> Result<(), SegmentError> {
+        guarded(|| {
+            self.trees[stream.index()].insert(record::key(first), record)?;
+            Ok(())
+        })
+    }
+
+    /// Makes everything added so far durable.
+    ///
+    /// # Errors
+    /// [`SegmentError`]; the segment must then be reopened.
+    pub fn commit(&self) -> Result<(), SegmentError> {
+        if let Some(db) = &self.db {
+            guarded(|| db.flush().map(|_| ()))?;
+        }
+        self.file.sync_data()?;
+        // Only events far over a record's usual size get here: sled puts big nodes into files of their own.
+        sync_files(&self.dir.join("blobs"), true)?;
+        Ok(())
+    }
+
+    /// Adds the stream's events after `after`, up to and including `until`, to the batch until it is full.
+    ///
+    /// # Errors
+    /// [`SegmentError`]; the batch may hold events that precede the damage.
+    pub fn read(
+        &self,
+        stream: Stream,
+        after: u64,
+        until: u64,
+        batch: &mut Batch,
+    ) -> Result<(), SegmentError> {
+        let tree = &self.trees[stream.index()];
+        let from = record::key(after.saturating_add(1));
+        let begin = guarded(|| tree.range(..=from).next_back().transpose())?;
+        let begin = begin.map_or_else(|| from.to_vec(), |(key, _)| key.to_vec());
+        self.records(stream, &begin, |record| {
+            let record = record.map_err(SegmentError::Damaged)?;
+            for (sequence, event) in record.numbered() {
+                if sequence > until || batch.is_full() {
+                    return Ok(false);
+                }
+                let bytes = event.ok_or_else(|| {
+                    SegmentError::Damaged(format!("event {stream}/{sequence} is damaged"))
+                })?;
+                if sequence > after {
+                    batch.push(sequence, bytes);
+                }
+            }
+            Ok(true)
+        })
+    }
+
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// [`SegmentError`] where sled cannot go on; a bad record is only noted.
+    pub fn content(&self) -> Result<Content, SegmentError> {
+        let mut content = Content::default();
+        for stream in Stream::ALL {
+            self.records(stream, &[], |record| {
+                match record {
+                    Err(why) => content.faults.push((stream, why)),
+                    Ok(record) => {
+                        content.epoch = content.epoch.max(record.epoch);
+                        for (sequence, event) in record.numbered() {
+                            match event {
+                                Some(_) => content.present[stream].insert(sequence..=sequence),
+                                None => content.faults.push((
+                                    stream,
+                                    format!("event {stream}/{sequence} is damaged"),
+                                )),
+                            }
+                        }
+                    }
+                }
+                Ok(true)
+            })?;
+        }
+        Ok(content)
+    }
+
+    /// Calls `each` with the records from key `begin` on until it returns false.
+    fn records(
+        &self,
+        stream: Stream,
+        begin: &[u8],
+        mut each: impl FnMut(Result<record::Record<'_>, String>) -> Result<bool, SegmentError>,
+    ) -> Result<(), SegmentError> {
+        let mut range = self.trees[stream.index()].range(begin..);
+        while let Some((key, value)) = guarded(|| range.next().transpose())? {
+            let named = match record::parse(&value) {
+                Ok(record) if record.stream == stream && record::key(record.first) == *key => {
+                    Ok(record)
+                }
+                Ok(_) => Err(format!(
+                    "a record of stream {stream} lies under a wrong key"
+                )),
+                Err(why) => Err(format!("a record of stream {stream} is damaged: {why}")),
+            };
+            if !each(named)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Size on disk, bytes; 0 when unknown.
+    #[must_use]
+    pub fn disk_bytes(&self) -> u64 {
+        directory_bytes(&self.dir)
+    }
+}
+
+impl Drop for Segment {
+    /// Waits until sled has let go of the files, but not for ever: its flusher can hang on damaged data.
+    fn drop(&mut self) {
+        let db = self.db.take();
+        let (done, closed) = mpsc::sync_channel(1);
+        let closer = thread::Builder::new()
+            .name("outbox-close".to_owned())
+            .spawn(move || {
+                drop(db);
+                let _ = done.send(());
+            });
+        if closer.is_ok() && closed.recv_timeout(CLOSE_TIMEOUT).is_err() {
+            tracing::warn!(dir = %self.dir.display(), "sled does not close; leaving it behind");
+        }
+    }
+}
+
+/// Opens a segment and reads all of it: `Err` with plain words where it is damaged or does not hold
+/// everything expected.
+///
+/// sled zeroes everything that follows a damaged place while it opens. So the file is copied before; the
+/// copy goes once all is found to be well, mostly before it reaches the disk, and stays for the rescue
+/// otherwise.
+///
+/// # Errors
+/// Any I/O error; it says nothing about the bytes.
+pub fn inspect(
+    dir: &Path,
+    cache_bytes: u64,
+    expected: &PerStream<RangeSet>,
+) -> io::Result<Result<(Segment, Content), String>> {
+    preserve(dir)?;
+    let read = Segment::open(dir, cache_bytes).and_then(|segment| {
+        let content = segment.content()?;
+        Ok((segment, content))
+    });
+    let (segment, content) = match read {
+        Ok(read) => read,
+        Err(SegmentError::Io(error)) => return Err(error),
+        Err(SegmentError::Damaged(why)) => return Ok(Err(why)),
+    };
+    if let Some((_, fault)) = content.faults.first() {
+        return Ok(Err(fault.clone()));
+    }
+    for (stream, expected) in expected.iter() {
+        if let Some(range) = expected.difference(&content.present[stream]).iter().next() {
+            let (first, last) = range.into_inner();
+            return Ok(Err(format!("events {stream}/{first} to {last} are missing")));
+        }
+    }
+    match fs::remove_file(dir.join(RAW)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(Ok((segment, content))),
+    }
+}
+
+/// Copies the database file, unless a copy is left from an opening that was interrupted. A full disk is no
+/// reason not to open.
+fn preserve(dir: &Path) -> io::Result<()> {
+    let (raw, unfinished) = (dir.join(RAW), dir.join("db.raw.new"));
+    if raw.exists() {
+        return Ok(());
+    }
+    let copied = fs::copy(dir.join("db"), &unfinished).and_then(|_| fs::rename(&unfinished, &raw));
+    match copied.map_err(|error| error.kind()) {
+        Err(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
+            tracing::warn!(dir = %dir.display(), "no space to copy the database before opening it");
+            fs::remove_file(&unfinished)
+        }
+        Err(io::ErrorKind::NotFound) | Ok(()) => Ok(()),
+        Err(kind) => Err(kind.into()),
+    }
+}
+
+/// Size of all files below a directory, bytes; what cannot be read counts nothing.
+#[must_use]
+pub fn directory_bytes(dir: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(dir) else {
+        return 0;
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)))
+        .map(|(path, meta)| match meta.is_dir() {
+            true => directory_bytes(&path),
+            false => meta.len(),
+        })
+        .sum()
+}
+
+/// Opens the database, waiting a moment for a lock that is about to be given up, and syncs its files.
+fn start(dir: &Path, cache_bytes: u64) -> Result<Segment, SegmentError> {
+    let config = sled::Config::new()
+        .path(dir)
+        .cache_capacity(cache_bytes)
+        .use_compression(false);
+    let mut tries = 0;
+    let db = loop {
+        match guarded(|| config.open()) {
+            Err(SegmentError::Io(error)) if is_locked(&error) && tries < LOCK_TRIES => {
+                tries += 1;
+                thread::sleep(LOCK_PAUSE);
+            }
+            Err(SegmentError::Io(error)) if is_locked(&error) => {
+                return Err(io::Error::new(io::ErrorKind::ResourceBusy, error).into());
+            }
+            other => break other?,
+        }
+    };
+    let open = |stream: Stream| guarded(|| db.open_tree(stream.name()));
+    let [alarm, count, interval, diagnostic] = Stream::ALL.map(open);
+    let segment = Segment {
+        dir: dir.to_owned(),
+        trees: [alarm?, count?, interval?, diagnostic?],
+        file: File::open(dir.join("db"))?,
+        db: Some(db),
+    };
+    segment.commit()?;
+    sync_files(dir, false)?;
+    durable::sync_dir(durable::parent(dir))?;
+    Ok(segment)
+}
+
+/// Syncs every file and the directory itself; an empty or missing directory only when asked.
+fn sync_files(dir: &Path, skip_empty: bool) -> io::Result<()> {
+    let mut any = false;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(RAW) {
+            continue;
+        }
+        any = true;
+        if entry.file_type()?.is_dir() {
+            sync_files(&entry.path(), false)?;
+        } else if let Err(error) = File::open(entry.path()).and_then(|file| file.sync_all()) {
+            // sled removes files in the background.
+            if error.kind() != io::ErrorKind::NotFound {
+                return Err(error);
+            }
+        }
+    }
+    if any || !skip_empty {
+        durable::sync_dir(dir)?;
+    }
+    Ok(())
+}
+
+fn remove_snapshots(dir: &Path, ending: &str) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(ending) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs sled code: a panic is damage, and sled's errors are told apart.
+fn guarded<T>(action: impl FnOnce() -> sled::Result<T>) -> Result<T, SegmentError> {
+    match catch_unwind(AssertUnwindSafe(action)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(classify(error)),
+        Err(_) => Err(SegmentError::Damaged(
+            "the database stopped on damaged data".to_owned(),
+        )),
+    }
+}
+
+fn classify(error: sled::Error) -> SegmentError {
+    match error {
+        // A file that ends too early is damage; everything else the system says is not about the bytes.
+        sled::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            SegmentError::Damaged(error.to_string())
+        }
+        sled::Error::Io(error) => SegmentError::Io(error),
+        // sled's threads are shared by all databases of a process; once they are gone only a restart helps.
+        sled::Error::ReportableBug(what) if what.contains("IO thread") => SegmentError::Io(
+            io::Error::other("the database's threads have died; restart footfall"),
+        ),
+        other => SegmentError::Damaged(other.to_string()),
+    }
+}
+
+/// sled has no kind of its own for a held lock.
+fn is_locked(error: &io::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(first: u64, count: u64) -> Vec<Vec<u8>> {
+        (first..first + count)
+            .map(|n| format!("event {n}").into_bytes())
+            .collect()
+    }
+
+    #[test]
+    fn what_was_committed_is_read_back_from_any_number_and_after_reopening() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = tmp.path().join("seg");
+        let mut segment = Segment::create(&dir, 1 << 20).unwrap();
+        for first in [1, 4, 7] {
+            let record = record::encode(Stream::Count, 1, first, &events(first, 3));
+            segment.put(Stream::Count, first, record).unwrap();
+        }
+        segment.commit().unwrap();
+        for _ in 0..2 {
+            for (after, until, expected) in
+                [(0, 9, 1..=9), (1, 9, 2..=9), (3, 8, 4..=8), (5, 99, 6..=9)]
+            {
+                let mut batch = Batch::new(100, 1 << 20);
+                segment
+                    .read(Stream::Count, after, until, &mut batch)
+                    .unwrap();
+                let read: Vec<u64> = batch.events.iter().map(|e| e.sequence).collect();
+                assert_eq!(read, expected.collect::<Vec<_>>());
+                assert_eq!(
+                    batch.events[0].bytes,
+                    format!("event {}", after + 1).into_bytes()
+                );
+            }
+            let content = segment.content().unwrap();
+            assert_eq!(
+                content.present[Stream::Count].iter().collect::<Vec<_>>(),
+                [1..=9]
+            );
+            assert_eq!(
+                (content.events(), content.epoch, content.faults.len()),
+                (9, 1, 0)
+            );
+            drop(segment);
+            fs::File::create(dir.join("snap.00000000000000FF.generating")).unwrap();
+            segment = Segment::open(&dir, 1 << 20).unwrap();
+        }
+    }
+
+    #[test]
+    fn limits_of_a_batch_are_kept_but_one_event_always_goes_in() {
+        let tmp = tempfile::tempdir().unwrap();
+        let segment = Segment::create(&tmp.path().join("seg"), 1 << 20).unwrap();
+        let record = record::encode(Stream::Alarm, 1, 1, &events(1, 9));
+        segment.put(Stream::Alarm, 1, record).unwrap();
+        let read = |max_events, max_bytes| {
+            let mut batch = Batch::new(max_events, max_bytes);
+            segment.read(Stream::Alarm, 0, 9, &mut batch).unwrap();
+            batch.events.len()
+        };
+        assert_eq!(
+            (read(4, 1000), read(9, 0), read(9, 16), read(0, 1000)),
+            (4, 1, 2, 1)
+        );
+    }
+}

@@ -1,0 +1,270 @@
+//! What writer, readers and acknowledgements share: where each stream stands and which segment holds what.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, watch};
+
+use super::StreamStat;
+use super::ranges::{PerStream, RangeSet};
+use super::segment::Segment;
+use crate::event::Stream;
+
+/// Where one stream stands.
+#[derive(Clone, Debug, Default)]
+pub struct StreamState {
+    /// Last number that is durable or given up; readers see nothing above it.
+    pub last: u64,
+    /// Acknowledged, or reported as gone; within 1..=last.
+    pub acked: RangeSet,
+    /// Not stored (any more): dropped after its acknowledgement, lost, or skipped; within 1..=last.
+    pub absent: RangeSet,
+}
+
+impl StreamState {
+    /// The first stored number above `after`.
+    #[must_use]
+    pub fn next_stored(&self, after: u64) -> Option<u64> {
+        let next = after.checked_add(1)?;
+        let stored = self.absent.missing_in(next..=self.last);
+        stored.first().map(|range| *range.start())
+    }
+
+    /// Marks a range as acknowledged; what was never stored is left out.
+    pub fn ack(&mut self, range: &RangeInclusive<u64>) {
+        let (first, last) = (*range.start(), *range.end());
+        self.acked.insert(first.max(1)..=last.min(self.last));
+    }
+
+    /// The numbers the uplink asks for.
+    #[must_use]
+    pub fn stat(&self) -> StreamStat {
+        StreamStat {
+            last: self.last,
+            acked: self.acked.prefix(),
+            pending: self.last - self.acked.total(),
+        }
+    }
+}
+
+/// A sealed segment.
+#[derive(Clone, Debug)]
+pub struct Closed {
+    pub present: PerStream<RangeSet>,
+    pub bytes: u64,
+}
+
+impl Closed {
+    /// Whether the cloud has everything in it.
+    fn is_acked(&self, streams: &PerStream<StreamState>) -> bool {
+        let acked = |(stream, set): (Stream, &RangeSet)| {
+            set.iter().all(|range| streams[stream].acked.covers(range))
+        };
+        self.present.iter().all(acked)
+    }
+}
+
+/// The segment being written to.
+pub struct Head {
+    pub ordinal: u64,
+    pub segment: Arc<Segment>,
+}
+
+/// Where to read on.
+pub struct Place {
+    pub ordinal: u64,
+    /// The open head; `None` for a sealed segment.
+    pub head: Option<Arc<Segment>>,
+    /// Last number of the stream there.
+    pub until: u64,
+}
+
+/// Everything behind one lock.
+#[derive(Default)]
+pub struct State {
+    /// Sealed segments by number.
+    pub closed: BTreeMap<u64, Closed>,
+    /// `None` while it is being reopened.
+    pub head: Option<Head>,
+    pub streams: PerStream<StreamState>,
+    /// Segments in which a reader met damage.
+    pub damaged: BTreeSet<u64>,
+    /// The outbox is closed.
+    pub is_closed: bool,
+    /// Acknowledgements since they were last stored.
+    pub unstored_acks: u64,
+}
+
+/// Which part of the chain a number is in.
+pub enum Located {
+    /// Nothing is stored above that number.
+    End,
+    /// The head, which is being reopened.
+    Busy,
+    /// The outbox is closed.
+    Closed,
+    At(Place),
+}
+
+impl State {
+    /// The segment that holds the first stored number above `after`.
+    #[must_use]
+    pub fn locate(&self, stream: Stream, after: u64) -> Located {
+        if self.is_closed {
+            return Located::Closed;
+        }
+        let state = &self.streams[stream];
+        let Some(next) = state.next_stored(after) else {
+            return Located::End;
+        };
+        for (&ordinal, closed) in &self.closed {
+            if let Some(until) = closed.present[stream].last().filter(|last| *last >= next) {
+                return Located::At(Place {
+                    ordinal,
+                    head: None,
+                    until,
+                });
+            }
+        }
+        match &self.head {
+            None => Located::Busy,
+            Some(head) => Located::At(Place {
+                ordinal: head.ordinal,
+                head: Some(Arc::clone(&head.segment)),
+                until: state.last,
+            }),
+        }
+    }
+
+    /// Acknowledged segments that may be dropped. The newest sealed one stays: today's totals are rebuilt
+    /// from it after a restart.
+    #[must_use]
+    pub fn droppable(&self) -> Vec<u64> {
+        let older = self.closed.iter().rev().skip(1);
+        let acked = older.filter(|(_, closed)| closed.is_acked(&self.streams));
+        acked.map(|(&ordinal, _)| ordinal).collect()
+    }
+
+    /// The acknowledged ranges of all streams.
+    #[must_use]
+    pub fn acked(&self) -> PerStream<RangeSet> {
+        PerStream::new(|stream| self.streams[stream].acked.clone())
+    }
+
+    /// The last durable numbers.
+    #[must_use]
+    pub fn last(&self) -> PerStream<u64> {
+        PerStream::new(|stream| self.streams[stream].last)
+    }
+}
+
+/// A sealed segment kept open for the next read.
+pub struct Tail {
+    pub ordinal: u64,
+    pub segment: Arc<Segment>,
+    /// Read since the writer last looked.
+    pub used: bool,
+}
+
+/// What the handle, the readers and the writer hold together.
+pub struct Shared {
+    state: Mutex<State>,
+    tail: Mutex<Option<Tail>>,
+    trouble: Mutex<Option<String>>,
+    pub changed: watch::Sender<u64>,
+    /// Wakes the writer for something other than an event.
+    pub wake: Notify,
+}
+
+impl Shared {
+    /// Around a recovered state.
+    #[must_use]
+    pub fn new(state: State) -> Self {
+        Self {
+            state: Mutex::new(state),
+            tail: Mutex::new(None),
+            trouble: Mutex::new(None),
+            changed: watch::Sender::new(0),
+            wake: Notify::new(),
+        }
+    }
+
+    /// Locks the state; nothing slow may happen under it.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Locks the cached sealed segment; it may be opened under this lock.
+    pub fn tail(&self) -> MutexGuard<'_, Option<Tail>> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes all files.
+    pub fn close(&self) {
+        let mut state = self.state();
+        state.is_closed = true;
+        let head = state.head.take();
+        drop(state);
+        drop(head);
+        *self.tail() = None;
+    }
+
+    /// The current storage trouble in plain words.
+    pub fn trouble(&self) -> MutexGuard<'_, Option<String>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(last: u64) -> StreamState {
+        StreamState {
+            last,
+            ..StreamState::default()
+        }
+    }
+
+    #[test]
+    fn acknowledgements_come_in_any_order_and_never_run_ahead() {
+        let mut stream = state(10);
+        stream.ack(&(4..=6));
+        assert_eq!(stream.stat(), StreamStat { last: 10, acked: 0, pending: 7 });
+        stream.ack(&(0..=3));
+        stream.ack(&(4..=6));
+        assert_eq!(stream.stat(), StreamStat { last: 10, acked: 6, pending: 4 });
+        stream.ack(&(9..=u64::MAX));
+        assert_eq!(stream.stat(), StreamStat { last: 10, acked: 6, pending: 2 });
+    }
+
+    #[test]
+    fn holes_are_stepped_over() {
+        let mut stream = state(10);
+        stream.absent.insert(1..=3);
+        stream.absent.insert(10..=10);
+        assert_eq!(stream.next_stored(0), Some(4));
+        assert_eq!(stream.next_stored(5), Some(6));
+        assert_eq!(stream.next_stored(9), None);
+        assert_eq!(stream.next_stored(u64::MAX), None);
+    }
+
+    #[test]
+    fn acknowledged_segments_may_go_but_the_newest_sealed_one_stays() {
+        let closed = |range| {
+            let mut present = PerStream::<RangeSet>::default();
+            present[Stream::Count].insert(range);
+            Closed { present, bytes: 0 }
+        };
+        let mut all = State::default();
+        all.closed.insert(1, closed(1..=5));
+        all.closed.insert(2, closed(6..=10));
+        all.closed.insert(3, closed(11..=12));
+        all.streams[Stream::Count] = state(12);
+        all.streams[Stream::Count].ack(&(6..=12));
+        assert_eq!(all.droppable(), [2]);
+        all.streams[Stream::Count].ack(&(1..=5));
+        assert_eq!(all.droppable(), [2, 1]);
+    }
+}

@@ -1,0 +1,297 @@
+//! The one thread that writes: groups events of all streams, gives them their numbers, commits, and only
+//! then answers their sources. Between the groups it looks after the chain.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{sleep, timeout};
+
+use super::OutboxError;
+use super::chain::Chain;
+use super::ranges::PerStream;
+use super::record::EVENT_BYTES;
+use super::segment::SegmentError;
+use super::state::Shared;
+use crate::event::{Body, DeviceAlarm, Draft, Identity};
+
+/// Events in one commit, at most.
+const GROUP: usize = 100;
+/// How long a commit waits for more events.
+pub const LINGER: Duration = Duration::from_millis(50);
+/// How often the chain is looked after when nothing happens; also how stale the ack file gets.
+const TICK: Duration = Duration::from_secs(1);
+/// Acknowledgements after which the ack file is written at once.
+const ACKS: u64 = 1000;
+/// Ticks without a read after which a sealed segment is closed.
+const IDLE_TICKS: u32 = 30;
+/// Pause after a failed commit: doubles from the first to the last.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Failed commits after which closing gives up.
+const CLOSING_TRIES: u32 = 5;
+
+/// One event on its way in.
+pub struct Item {
+    pub draft: Draft,
+    /// Answered with the event's number once it is durable.
+    pub receipt: Option<oneshot::Sender<u64>>,
+}
+
+impl Item {
+    const fn internal(draft: Draft) -> Self {
+        Self {
+            draft,
+            receipt: None,
+        }
+    }
+}
+
+/// The thread's state.
+pub struct Writer {
+    pub chain: Chain,
+    pub identity: Identity,
+    pub queue: mpsc::Receiver<Item>,
+    /// True once the outbox is to close.
+    pub closing: watch::Receiver<bool>,
+    pub runtime: Runtime,
+    pub linger: Duration,
+    /// When the ack file was last written, time since boot.
+    pub acks_stored: Duration,
+    pub idle_ticks: u32,
+}
+
+enum Gathered {
+    Group(Vec<Item>),
+    Nothing,
+    Closed,
+}
+
+impl Writer {
+    /// Works until the outbox closes and the queue is empty.
+    ///
+    /// # Errors
+    /// [`OutboxError::Io`] when events that were never acknowledged could not be stored while closing.
+    pub fn run(mut self) -> Result<(), OutboxError> {
+        let outcome = self.work();
+        let stored = self.chain.store_acks();
+        let dir = self.chain.layout.dir.clone();
+        // The databases close here, before the lock of the directory goes.
+        self.shared().close();
+        outcome?;
+        stored.map_err(|error| OutboxError::io(&dir, "write", error))
+    }
+
+    fn work(&mut self) -> Result<(), OutboxError> {
+        loop {
+            self.look_after()?;
+            match self.gather() {
+                Gathered::Group(items) => self.store(items)?,
+                Gathered::Nothing => {}
+                Gathered::Closed => return Ok(()),
+            }
+        }
+    }
+
+    fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.chain.shared)
+    }
+
+    /// Waits for the next group: full, or some time after its first event.
+    fn gather(&mut self) -> Gathered {
+        let Self {
+            chain,
+            queue,
+            closing,
+            runtime,
+            linger,
+            ..
+        } = self;
+        runtime.block_on(async {
+            let first = tokio::select! {
+                biased;
+                item = queue.recv() => item,
+                () = chain.shared.wake.notified() => return Gathered::Nothing,
+                () = is_closing(closing), if !queue.is_closed() => {
+                    queue.close();
+                    return Gathered::Nothing;
+                }
+                () = sleep(TICK) => return Gathered::Nothing,
+            };
+            let Some(first) = first else {
+                return Gathered::Closed;
+            };
+            let mut group = vec![first];
+            let begin = chain.clock.now().boot;
+            while group.len() < GROUP {
+                let waited = chain.clock.now().boot.saturating_sub(begin);
+                let left = match *closing.borrow() {
+                    true => Duration::ZERO,
+                    false => linger.saturating_sub(waited),
+                };
+                match timeout(left, queue.recv()).await {
+                    Ok(Some(item)) => group.push(item),
+                    Ok(None) | Err(_) => break,
+                }
+            }
+            Gathered::Group(group)
+        })
+    }
+
+    /// Numbers, encodes and stores a group, however long that takes, and answers the sources.
+    fn store(&mut self, items: Vec<Item>) -> Result<(), OutboxError> {
+        let last = self.chain.shared.state().last();
+        let mut events = PerStream::<Vec<Vec<u8>>>::default();
+        let mut receipts = Vec::new();
+        for item in items {
+            let stream = item.draft.body.stream();
+            let sequence = last[stream] + 1 + events[stream].len() as u64;
+            match item.draft.encode(&self.identity, sequence) {
+                Ok(bytes) if bytes.len() <= EVENT_BYTES => {
+                    events[stream].push(bytes);
+                    receipts.extend(item.receipt.map(|receipt| (receipt, sequence)));
+                }
+                Ok(bytes) => self.refuse(&item.draft, &format!("it has {} bytes", bytes.len())),
+                Err(error) => self.refuse(&item.draft, &error.to_string()),
+            }
+        }
+        self.append(&events)?;
+        for (receipt, sequence) in receipts {
+            // The source need not care.
+            let _ = receipt.send(sequence);
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, draft: &Draft, why: &str) {
+        let kind = draft.body.kind();
+        tracing::error!(kind, source = draft.source, why, "event refused");
+        self.chain.alarms.push(format!(
+            "An event {kind} of '{}' could not be stored ({why}). Report this to the maker.",
+            draft.source
+        ));
+    }
+
+    /// Appends until it succeeds; gives up only while closing.
+    fn append(&mut self, events: &PerStream<Vec<Vec<u8>>>) -> Result<(), OutboxError> {
+        let mut pause = BACKOFF.0;
+        let mut tries = 0;
+        let mut outcome = self.chain.append(events);
+        while let Err(error) = outcome {
+            let error = self.explain("write", error);
+            tracing::error!(%error, "events wait in memory; trying again");
+            *self.chain.shared.trouble() = Some(error.to_string());
+            if *self.closing.borrow() {
+                tries += 1;
+                if tries == CLOSING_TRIES {
+                    return Err(error);
+                }
+            }
+            self.wait(pause);
+            pause = (pause * 2).min(BACKOFF.1);
+            outcome = self.chain.reopen().and_then(|()| self.chain.append(events));
+        }
+        if tries > 0 || pause > BACKOFF.0 {
+            *self.chain.shared.trouble() = None;
+            tracing::info!("the storage works again");
+        }
+        Ok(())
+    }
+
+    /// Waits, but not long when the outbox is to close.
+    fn wait(&mut self, pause: Duration) {
+        let Self {
+            closing, runtime, ..
+        } = self;
+        runtime.block_on(async {
+            if *closing.borrow() {
+                sleep(BACKOFF.0).await;
+            } else {
+                let _ = timeout(pause, is_closing(closing)).await;
+            }
+        });
+    }
+
+    /// Repairs, reports, stores acknowledgements, drops and seals. Only a failing report of a loss while
+    /// closing is an error; everything else is tried again at the next tick.
+    fn look_after(&mut self) -> Result<(), OutboxError> {
+        if let Err(error) = self.tend() {
+            let error = self.explain("look after", error);
+            tracing::error!(%error, "looking after the outbox failed; trying again");
+            *self.chain.shared.trouble() = Some(error.to_string());
+        }
+        self.report()
+    }
+
+    fn tend(&mut self) -> Result<(), SegmentError> {
+        let damaged: Vec<u64> = self.chain.shared.state().damaged.iter().copied().collect();
+        for ordinal in damaged {
+            self.chain.repair(ordinal)?;
+            self.chain.shared.state().damaged.remove(&ordinal);
+        }
+        let now = self.chain.clock.now().boot;
+        let unstored = self.chain.shared.state().unstored_acks;
+        if unstored >= ACKS || (unstored > 0 && now.saturating_sub(self.acks_stored) >= TICK) {
+            self.acks_stored = now;
+            self.chain.store_acks()?;
+        }
+        self.chain.drop_acked()?;
+        self.chain.rotate_by_age()?;
+        self.idle_ticks += 1;
+        if self.idle_ticks >= IDLE_TICKS {
+            self.idle_ticks = 0;
+            self.chain.close_idle_tail();
+        }
+        Ok(())
+    }
+
+    /// Stores an `outbox.gap` for every loss and an alarm for everything a person should hear of. They
+    /// come before any other event, so that the planned numbers are theirs.
+    fn report(&mut self) -> Result<(), OutboxError> {
+        let planned = match self.chain.plan_reports() {
+            Ok(planned) => planned,
+            Err(error) => {
+                let error = self.explain("write", error.into());
+                tracing::error!(%error, "cannot report a loss yet; trying again");
+                *self.chain.shared.trouble() = Some(error.to_string());
+                return Ok(());
+            }
+        };
+        let alarms = std::mem::take(&mut self.chain.alarms);
+        let alarms = alarms.into_iter().map(|message| {
+            Body::DeviceAlarm(DeviceAlarm {
+                part: "outbox".to_owned(),
+                message,
+            })
+        });
+        let gaps = planned.iter().map(|gap| Body::OutboxGap(gap.event()));
+        let at = self.chain.clock.now();
+        let items: Vec<Item> = gaps
+            .chain(alarms)
+            .map(|body| Draft {
+                source: String::new(),
+                at,
+                body,
+            })
+            .map(Item::internal)
+            .collect();
+        if items.is_empty() {
+            return Ok(());
+        }
+        self.store(items)
+    }
+
+    fn explain(&self, action: &str, error: SegmentError) -> OutboxError {
+        let error = match error {
+            SegmentError::Io(error) => error,
+            SegmentError::Damaged(why) => io::Error::other(why),
+        };
+        OutboxError::io(&self.chain.layout.dir, action, error)
+    }
+}
+
+/// Ends when the outbox is to close, or when nobody holds it any more.
+async fn is_closing(closing: &mut watch::Receiver<bool>) {
+    let _ = closing.wait_for(|closing| *closing).await;
+}
