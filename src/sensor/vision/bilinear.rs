@@ -9,12 +9,13 @@ use wide::i16x8;
 /// Weights are fractions of 2048.
 const ONE: i16 = 2048;
 
-/// One output position: the two source positions around it are `first` and `first + 1`.
+/// One output position: the two source positions around it, the same one twice beyond an edge.
 #[derive(Clone, Copy, Debug)]
 struct Tap {
     first: usize,
-    /// Weight of `first + 1`, 0..=[`ONE`]; the rest is that of `first`.
-    second: i16,
+    second: usize,
+    /// Of `second`, 0..=[`ONE`]; the rest is that of `first`.
+    weight: i16,
 }
 
 /// A source row, resized horizontally: three planes, each value times 128.
@@ -46,7 +47,7 @@ pub struct Bilinear {
 }
 
 impl Bilinear {
-    /// Sizes are width and height in pixels; `from` at least 2 × 2, `to` at least 1 × 1.
+    /// Sizes are width and height in pixels; none is 0.
     #[must_use]
     pub fn new(from: (u32, u32), to: (u32, u32)) -> Self {
         let line = Line {
@@ -79,13 +80,13 @@ impl Bilinear {
             }
             self.above.fill(tap.first, source(tap.first), &self.columns);
             self.below
-                .fill(tap.first + 1, source(tap.first + 1), &self.columns);
+                .fill(tap.second, source(tap.second), &self.columns);
             let planes = self.above.planes.chunks_exact(width);
             let planes = planes.zip(self.below.planes.chunks_exact(width));
             for (((above, below), start), affine) in planes.zip(target.start).zip(target.affine) {
                 let begin = start + y * target.stride;
                 if let Some(out) = target.tensor.get_mut(begin..begin + width) {
-                    blend(above, below, tap.second, affine, out);
+                    blend(above, below, tap.weight, affine, out);
                 }
             }
         }
@@ -102,13 +103,12 @@ impl Line {
         let (red, rest) = self.planes.split_at_mut(columns.len());
         let (green, blue) = rest.split_at_mut(columns.len());
         for (((tap, red), green), blue) in columns.iter().zip(red).zip(green).zip(blue) {
-            let pair = source.get(tap.first..).and_then(<[_]>::first_chunk);
-            let Some([left, right]) = pair else {
+            let (Some(left), Some(right)) = (source.get(tap.first), source.get(tap.second)) else {
                 return;
             };
             let mixed = |channel: usize| {
                 let (left, right) = (i32::from(left[channel]), i32::from(right[channel]));
-                let sum = left * i32::from(ONE) + (right - left) * i32::from(tap.second);
+                let sum = left * i32::from(ONE) + (right - left) * i32::from(tap.weight);
                 // At most 255 · 2048 / 16 = 32,640.
                 (sum >> 4) as i16
             };
@@ -118,8 +118,8 @@ impl Line {
 }
 
 /// Mixes two lines vertically, rounds to whole grey levels and normalises.
-fn blend(above: &[i16], below: &[i16], second: i16, affine: (f32, f32), out: &mut [f32]) {
-    let (upper, lower) = (i16x8::splat(ONE - second), i16x8::splat(second));
+fn blend(above: &[i16], below: &[i16], weight: i16, affine: (f32, f32), out: &mut [f32]) {
+    let (upper, lower) = (i16x8::splat(ONE - weight), i16x8::splat(weight));
     let mix = |above: [i16; 8], below: [i16; 8]| {
         // The upper 16 bits of each product are four times the grey level.
         let above = i16x8::new(above).mul_keep_high(upper);
@@ -155,20 +155,16 @@ fn blend(above: &[i16], below: &[i16], second: i16, affine: (f32, f32), out: &mu
 )] // positions lie between 0 and `from`, weights between 0 and 2048
 fn taps(from: u32, to: u32) -> Vec<Tap> {
     let step = f64::from(from) / f64::from(to);
-    // The last pair; beyond its ends the edge is repeated.
-    let last = from.saturating_sub(2);
+    let last = (from as usize).saturating_sub(1);
     let tap = |position: u32| {
         let centre = ((f64::from(position) + 0.5) * step - 0.5) as f32;
-        let (first, share) = if centre < 0.0 {
-            (0, 0.0)
-        } else if centre as u32 > last {
-            (last, 1.0)
-        } else {
-            (centre as u32, centre.fract())
-        };
+        let share = centre - centre.floor();
+        // Negative positions become 0 here.
+        let inside = |position: f32| (position as usize).min(last);
         Tap {
-            first: first as usize,
-            second: (share * f32::from(ONE)).round_ties_even() as i16,
+            first: inside(centre.floor()),
+            second: inside(centre.floor() + 1.0),
+            weight: (share * f32::from(ONE)).round_ties_even() as i16,
         }
     };
     (0..to).map(tap).collect()
@@ -231,7 +227,7 @@ mod tests {
             ((768, 432), (352, 352)),
             ((61, 47), (96, 64)),
             ((480, 360), (416, 312)),
-            ((2, 2), (33, 17)),
+            ((1, 2), (33, 17)),
             ((300, 200), (1, 1)),
         ] {
             let mut rgb = vec![0; (from.0 * from.1 * 3) as usize];

@@ -109,9 +109,9 @@ impl Letterbox {
         }
         let size = (frame.width, frame.height);
         let bytes = u64::from(size.0) * u64::from(size.1) * 3;
-        if size.0 < 2 || size.1 < 2 || frame.rgb.len() as u64 != bytes {
+        if bytes == 0 || frame.rgb.len() as u64 != bytes {
             return Err(format!(
-                "a frame of {}×{} pixels with {} bytes; expected at least 2×2, with width × height × 3",
+                "a frame of {}×{} pixels with {} bytes instead of width × height × 3",
                 size.0,
                 size.1,
                 frame.rgb.len()

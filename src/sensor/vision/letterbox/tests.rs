@@ -163,14 +163,8 @@ fn a_frame_that_is_none_is_an_error_and_a_very_thin_one_is_not() {
             .unwrap_err()
             .contains("16×16")
     );
-    for none in [
-        Frame::default(),
-        frame(1, 50, |_, _| [0; 3]),
-        frame(50, 1, |_, _| [0; 3]),
-    ] {
-        assert!(letterbox.fill(&none, &mut tensor).is_err());
-    }
-    for thin in [frame(1000, 2, |_, _| [9; 3]), frame(2, 1000, |_, _| [9; 3])] {
+    assert!(letterbox.fill(&Frame::default(), &mut tensor).is_err());
+    for thin in [frame(1000, 1, |_, _| [9; 3]), frame(1, 1000, |_, _| [9; 3])] {
         letterbox.fill(&thin, &mut tensor).unwrap();
         assert_eq!(tensor[0], 9.0);
     }
