@@ -1,12 +1,7 @@
-//! From a frame to a model's input tensor: resize, place, reorder, normalise.
-//!
-//! The resize is bilinear with half-pixel centres and without antialiasing, as the models were trained
-//! with. All buffers live as long as the [`Letterbox`].
-
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+//! From a frame to a model's input tensor: resize, place, reorder, normalise, in one pass.
 
 use super::Rect;
+use super::bilinear::{Bilinear, Target};
 use super::manifest::{Align, Colour, Input, Resize};
 use crate::sensor::camera::Frame;
 
@@ -78,14 +73,10 @@ impl Placement {
     }
 }
 
-/// Fills input tensors; keeps its buffers and the placement of the last frame.
+/// Fills input tensors; keeps what it worked out for the last frame's size.
 pub struct Letterbox {
     input: Input,
-    resizer: Resizer,
-    options: ResizeOptions,
-    /// The resized frame, RGB.
-    resized: Vec<u8>,
-    placement: Option<Placement>,
+    placed: Option<(Placement, Bilinear)>,
 }
 
 impl Letterbox {
@@ -93,23 +84,14 @@ impl Letterbox {
     pub fn new(input: Input) -> Self {
         Self {
             input,
-            resizer: Resizer::new(),
-            options: ResizeOptions::new()
-                .resize_alg(ResizeAlg::Interpolation(FilterType::Bilinear))
-                .use_alpha(false),
-            resized: Vec::new(),
-            placement: None,
+            placed: None,
         }
     }
 
     /// Values of the tensor: 3 · height · width.
     #[must_use]
     pub fn tensor_len(&self) -> usize {
-        3 * self.plane_len()
-    }
-
-    fn plane_len(&self) -> usize {
-        self.input.width as usize * self.input.height as usize
+        3 * self.input.width as usize * self.input.height as usize
     }
 
     /// Fills `tensor` (3 planes, [`Self::tensor_len`] values) from `frame`. Must be the same tensor
@@ -125,78 +107,55 @@ impl Letterbox {
                 self.tensor_len()
             ));
         }
-        let pixels = u64::from(frame.width) * u64::from(frame.height);
-        if pixels == 0 || frame.rgb.len() as u64 != pixels * 3 {
+        let size = (frame.width, frame.height);
+        let bytes = u64::from(size.0) * u64::from(size.1) * 3;
+        if bytes == 0 || frame.rgb.len() as u64 != bytes {
             return Err(format!(
                 "a frame of {}×{} pixels with {} bytes instead of width × height × 3",
-                frame.width,
-                frame.height,
+                size.0,
+                size.1,
                 frame.rgb.len()
             ));
         }
-        let placement = self.place((frame.width, frame.height), tensor);
-        self.resize(frame, &placement)?;
-        self.write(&placement, tensor);
-        Ok(placement)
-    }
-
-    fn place(&mut self, frame: (u32, u32), tensor: &mut [f32]) -> Placement {
-        if let Some(placement) = self.placement.filter(|placed| placed.frame == frame) {
-            return placement;
-        }
-        let placement = Placement::new(&self.input, frame);
-        self.resized
-            .resize(placement.size.0 as usize * placement.size.1 as usize * 3, 0);
-        for (channel, plane) in tensor.chunks_exact_mut(self.plane_len()).enumerate() {
-            let (factor, offset) = self.input.affine(channel);
-            plane.fill(f32::from(self.input.pad) * factor + offset);
-        }
-        self.placement = Some(placement);
-        placement
-    }
-
-    fn resize(&mut self, frame: &Frame, placement: &Placement) -> Result<(), String> {
-        let (width, height) = placement.size;
-        let source = ImageRef::new(frame.width, frame.height, &frame.rgb, PixelType::U8x3)
-            .map_err(|error| error.to_string())?;
-        let mut target = Image::from_slice_u8(width, height, &mut self.resized, PixelType::U8x3)
-            .map_err(|error| error.to_string())?;
-        self.resizer
-            .resize(&source, &mut target, &self.options)
-            .map_err(|error| error.to_string())
-    }
-
-    /// One pass over the resized frame, into the three planes.
-    fn write(&self, placement: &Placement, tensor: &mut [f32]) {
+        let current = self
+            .placed
+            .take()
+            .filter(|(placed, _)| placed.frame == size);
+        let (placement, resize) = self
+            .placed
+            .insert(current.unwrap_or_else(|| self.input.place(size, tensor)));
         let stride = self.input.width as usize;
-        let (width, left) = (placement.size.0 as usize, placement.corner.0 as usize);
-        let first = placement.corner.1 as usize * stride;
-        let (plane0, rest) = tensor.split_at_mut(self.plane_len());
-        let (plane1, plane2) = rest.split_at_mut(self.plane_len());
-        let (red, green, blue) = match self.input.colour {
-            Colour::Rgb => (plane0, plane1, plane2),
-            Colour::Bgr => (plane2, plane1, plane0),
+        let plane = stride * self.input.height as usize;
+        let corner = placement.corner.1 as usize * stride + placement.corner.0 as usize;
+        let channels = self.input.channels();
+        let mut target = Target {
+            tensor,
+            stride,
+            start: channels.map(|channel| channel * plane + corner),
+            affine: channels.map(|channel| self.input.affine(channel)),
         };
-        let [red_by, green_by, blue_by] = match self.input.colour {
+        resize.resize(&frame.rgb, &mut target);
+        Ok(*placement)
+    }
+}
+
+impl Input {
+    /// Prepares for frames of `size` and paints the border.
+    fn place(&self, size: (u32, u32), tensor: &mut [f32]) -> (Placement, Bilinear) {
+        let plane = self.width as usize * self.height as usize;
+        for (channel, values) in tensor.chunks_exact_mut(plane).enumerate() {
+            let (factor, offset) = self.affine(channel);
+            values.fill(f32::from(self.pad) * factor + offset);
+        }
+        let placement = Placement::new(self, size);
+        (placement, Bilinear::new(size, placement.size))
+    }
+
+    /// The tensor's channel of red, green and blue.
+    fn channels(&self) -> [usize; 3] {
+        match self.colour {
             Colour::Rgb => [0, 1, 2],
             Colour::Bgr => [2, 1, 0],
-        }
-        .map(|channel| self.input.affine(channel));
-        let rows = self.resized.chunks_exact(width * 3);
-        let reds = red[first..].chunks_exact_mut(stride);
-        let greens = green[first..].chunks_exact_mut(stride);
-        let blues = blue[first..].chunks_exact_mut(stride);
-        for (((row, red), green), blue) in rows.zip(reds).zip(greens).zip(blues) {
-            let (pixels, _) = row.as_chunks::<3>();
-            let targets = red[left..]
-                .iter_mut()
-                .zip(&mut green[left..])
-                .zip(&mut blue[left..]);
-            for (pixel, ((red, green), blue)) in pixels.iter().zip(targets) {
-                *red = f32::from(pixel[0]) * red_by.0 + red_by.1;
-                *green = f32::from(pixel[1]) * green_by.0 + green_by.1;
-                *blue = f32::from(pixel[2]) * blue_by.0 + blue_by.1;
-            }
         }
     }
 }

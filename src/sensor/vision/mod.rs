@@ -1,5 +1,6 @@
 //! From frames to crossings: detector, tracker, counting.
 
+pub mod bilinear;
 pub mod count;
 pub mod decode;
 pub mod letterbox;

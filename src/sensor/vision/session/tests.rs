@@ -122,7 +122,7 @@ fn damaged_weights_are_refused_before_the_runtime_sees_them() {
     let Some((mut manifest, mut weights, runtime)) = ready("fastestdet-352") else {
         return;
     };
-    let mut refusal = |manifest: &Manifest, weights: &[u8]| {
+    let refusal = |manifest: &Manifest, weights: &[u8]| {
         OnnxDetector::from_bytes(manifest, weights, 1, &runtime)
             .err()
             .unwrap()
