@@ -258,3 +258,17 @@ fn a_nonsensical_length_or_rate_is_held_to_its_limits() {
     assert_eq!(shop.frames(), 600);
     assert_eq!(SyntheticShop::new(1, -5.0, 0.0).frames(), 0);
 }
+
+#[test]
+fn the_weights_in_the_repository_are_small_and_the_ones_the_manifest_names() {
+    let models = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
+    let text = std::fs::read_to_string(models.join("demo-shop.toml")).unwrap();
+    let manifest: toml::Table = text.parse().unwrap();
+    let weights = std::fs::read(models.join(manifest["file"].as_str().unwrap())).unwrap();
+    assert!(weights.len() <= 1 << 20, "{}", weights.len());
+    let sum: String = <sha2::Sha256 as sha2::Digest>::digest(&weights)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(manifest["sha256"].as_str(), Some(sum.as_str()));
+}

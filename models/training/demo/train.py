@@ -101,7 +101,7 @@ def loss_of(raw, people, cells):
         faint = ((visible > 0) & (visible < VISIBLE))[:, :, None]
         within = ((centres > truth[:, :, None, :2]) & (centres < truth[:, :, None, 2:])).all(-1)
         ignored = (within & faint).any(1) & ~positive
-        weight = torch.where(positive, quality, 0.75 * score**2) * ~ignored
+        weight = (~ignored).float()
     scored = F.binary_cross_entropy_with_logits(raw[..., 4], quality, weight, reduction="sum")
     target = truth.gather(1, owner[..., None].expand(-1, -1, 4))
     _, giou = overlap(predicted, target)
@@ -113,7 +113,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("frames", type=pathlib.Path)
     parser.add_argument("output", type=pathlib.Path)
-    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--epochs", type=int, default=20)
     arguments = parser.parse_args()
     random.seed(SEED)
     torch.manual_seed(SEED)
