@@ -13,10 +13,11 @@ use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use crate::clock::{Clock, SharedClock, SystemClock};
-use crate::config::schema::{self, ClockTrust, Config};
 use crate::config::Loaded;
+use crate::config::schema::{self, ClockTrust, Config};
 use crate::event::{Body, DeviceHealth, DeviceStarted, Draft, Identity};
 use crate::outbox::{self, Outbox, Queue};
+use crate::sensor::HealthCell;
 use crate::sensor::camera::live::Paced;
 use crate::sensor::camera::{self, FileSpec};
 use crate::sensor::counting::{CountingCamera, Delivery, LineNames, LiveCell, Opener};
@@ -25,7 +26,6 @@ use crate::sensor::vision::pipeline::{Pipeline, PipelineSettings};
 use crate::sensor::vision::runtime::{self, Runtime};
 use crate::sensor::vision::session::OnnxDetector;
 use crate::sensor::vision::{VisionError, manifest};
-use crate::sensor::HealthCell;
 use crate::supervise::{self, Ended, Restarts, Stop};
 use crate::uplink::{self, Uplink};
 use crate::{status, system};
@@ -66,9 +66,19 @@ pub fn pipeline(
     let mut manifest = manifest::find(&camera.model, &config.vision.models)?;
     manifest.keep_classes(&camera.classes)?;
     let detector = OnnxDetector::load(&manifest, config.vision.threads.unwrap_or(1), runtime)?;
-    let threshold = camera.threshold.map_or(manifest.threshold, |threshold| threshold as f32);
-    let lines = camera.line.iter().map(|line| line_settings(line, camera.anchor)).collect();
-    let settings = PipelineSettings { threshold, first_track, lines };
+    let threshold = camera
+        .threshold
+        .map_or(manifest.threshold, |threshold| threshold as f32);
+    let lines = camera
+        .line
+        .iter()
+        .map(|line| line_settings(line, camera.anchor))
+        .collect();
+    let settings = PipelineSettings {
+        threshold,
+        first_track,
+        lines,
+    };
     Ok((Pipeline::new(Box::new(detector), settings), threshold))
 }
 
@@ -76,7 +86,9 @@ pub fn pipeline(
 #[must_use]
 pub fn line_settings(line: &schema::Line, anchor: schema::Anchor) -> LineSettings {
     let point = |index: usize| {
-        line.points.get(index).map_or([0.0; 2], |point| point.map(|share| share as f32))
+        line.points
+            .get(index)
+            .map_or([0.0; 2], |point| point.map(|share| share as f32))
     };
     LineSettings {
         from: point(0),
@@ -93,7 +105,11 @@ pub fn preflight(config: &Config) -> Vec<anyhow::Error> {
     let clock = SystemClock::new(false);
     let mut faults = Vec::new();
     let identity = identity(&config.device, &clock);
-    faults.extend(uplink::Settings::from_config(&config.uplink, &identity).err().map(Into::into));
+    faults.extend(
+        uplink::Settings::from_config(&config.uplink, &identity)
+            .err()
+            .map(Into::into),
+    );
     if config.camera.is_empty() {
         return faults;
     }
@@ -101,11 +117,22 @@ pub fn preflight(config: &Config) -> Vec<anyhow::Error> {
     for camera in &config.camera {
         if let Some(path) = &camera.file {
             let what = || format!("camera {}", camera.id);
-            faults.extend(camera::probe(&FileSpec { path: path.clone(), picture_fps: camera.picture_fps }).with_context(what).err());
+            faults.extend(
+                camera::probe(&FileSpec {
+                    path: path.clone(),
+                    picture_fps: camera.picture_fps,
+                })
+                .with_context(what)
+                .err(),
+            );
         }
         if let Ok(runtime) = &runtime {
             let what = || format!("camera {}", camera.id);
-            faults.extend(pipeline(config, camera, runtime, 1).with_context(what).err());
+            faults.extend(
+                pipeline(config, camera, runtime, 1)
+                    .with_context(what)
+                    .err(),
+            );
         }
     }
     faults.extend(runtime.err().map(Into::into));
@@ -118,9 +145,12 @@ pub fn preflight(config: &Config) -> Vec<anyhow::Error> {
 /// What makes starting pointless: the outbox cannot be opened, the uplink's files are wrong, or no camera at all can
 /// be set up. Everything that fails later is reported, retried and survived.
 pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
-    let Loaded { config, path, sha256 } = loaded;
-    let clock: SharedClock =
-        Arc::new(SystemClock::new(config.device.clock == ClockTrust::Trusted));
+    let Loaded {
+        config,
+        path,
+        sha256,
+    } = loaded;
+    let clock: SharedClock = Arc::new(SystemClock::new(config.device.clock == ClockTrust::Trusted));
     let started = clock.now();
     let identity = identity(&config.device, clock.as_ref());
     info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "footfall starts");
@@ -177,8 +207,16 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
         restarts: Arc::clone(&restarts),
         cameras: cameras.iter().map(camera_source).collect(),
     });
-    let page = tokio::spawn(serve(config.status.listen.clone(), sources, io_stopped.clone()));
-    let tally = tokio::spawn(keep_tally(Arc::clone(&today), outbox.clone(), io_stopped.clone()));
+    let page = tokio::spawn(serve(
+        config.status.listen.clone(),
+        sources,
+        io_stopped.clone(),
+    ));
+    let tally = tokio::spawn(keep_tally(
+        Arc::clone(&today),
+        outbox.clone(),
+        io_stopped.clone(),
+    ));
     let alarms = tokio::spawn(raise_alarms(outbox.clone(), Arc::clone(&clock), link_watch));
     let health = tokio::spawn(report_health(
         outbox.clone(),
@@ -214,7 +252,12 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     }
     let _ = stop_io.send(true);
     if let Some(task) = uplink_task {
-        join("uplink", task, UPLINK_STOPS_WITHIN + Duration::from_millis(500)).await;
+        join(
+            "uplink",
+            task,
+            UPLINK_STOPS_WITHIN + Duration::from_millis(500),
+        )
+        .await;
     }
     alarms.abort();
     join("page", page, Duration::from_millis(500)).await;
@@ -242,7 +285,10 @@ fn open_outbox(
     };
     let (outbox, recovery) = Outbox::open(options, identity.clone(), Arc::clone(clock))?;
     if !recovery.gaps.is_empty() || !recovery.quarantined.is_empty() {
-        warn!(?recovery, "the outbox was damaged; what is missing is reported as outbox.gap");
+        warn!(
+            ?recovery,
+            "the outbox was damaged; what is missing is reported as outbox.gap"
+        );
     }
     Ok(outbox)
 }
@@ -263,8 +309,16 @@ fn cameras(
     let mut cameras = Vec::new();
     for camera in &config.camera {
         let ready = pipeline(config, camera, &runtime, first_track(clock));
-        let ready = ready.map_err(|why| faults.push(why)).ok().map(|(pipeline, _)| pipeline);
-        let context = (config.clone(), camera.clone(), Arc::clone(&runtime), Arc::clone(clock));
+        let ready = ready
+            .map_err(|why| faults.push(why))
+            .ok()
+            .map(|(pipeline, _)| pipeline);
+        let context = (
+            config.clone(),
+            camera.clone(),
+            Arc::clone(&runtime),
+            Arc::clone(clock),
+        );
         let ready = Mutex::new(ready);
         let make = move || {
             // The one that was built to see whether it can be is used; after a panic a fresh one.
@@ -289,7 +343,9 @@ fn cameras(
             live: LiveCell::default(),
         });
     }
-    if faults.len() == config.camera.len() && let Some(first) = faults.into_iter().next() {
+    if faults.len() == config.camera.len()
+        && let Some(first) = faults.into_iter().next()
+    {
         return Err(first.into());
     }
     Ok(cameras)
@@ -297,13 +353,19 @@ fn cameras(
 
 /// Track numbers begin at the milliseconds since boot: after a restart none is used twice within that boot.
 fn first_track(clock: &SharedClock) -> u64 {
-    u64::try_from(clock.now().boot.as_millis()).unwrap_or(1).max(1)
+    u64::try_from(clock.now().boot.as_millis())
+        .unwrap_or(1)
+        .max(1)
 }
 
 /// The names of a line for events.
 #[must_use]
 pub fn line_names(line: &schema::Line) -> LineNames {
-    LineNames { id: line.id.clone(), left: line.left.clone(), right: line.right.clone() }
+    LineNames {
+        id: line.id.clone(),
+        left: line.left.clone(),
+        right: line.right.clone(),
+    }
 }
 
 fn opener(camera: &schema::Camera, clock: &SharedClock) -> Opener {
@@ -315,7 +377,12 @@ fn opener(camera: &schema::Camera, clock: &SharedClock) -> Opener {
     Box::new(move |stop| {
         let spec = spec.clone();
         let reopen = Box::new(move || camera::open(&spec));
-        Ok(Box::new(Paced::new(reopen, repeat, Arc::clone(&clock), stop)))
+        Ok(Box::new(Paced::new(
+            reopen,
+            repeat,
+            Arc::clone(&clock),
+            stop,
+        )))
     })
 }
 
@@ -350,9 +417,18 @@ impl Sensors {
                 Ok(()) => Ended::Done,
                 Err(why) => Ended::Failed(why),
             };
-            threads.push(supervise::thread(&name, Arc::clone(&stop), Arc::clone(restarts), part)?);
+            threads.push(supervise::thread(
+                &name,
+                Arc::clone(&stop),
+                Arc::clone(restarts),
+                part,
+            )?);
         }
-        Ok(Self { stop, flag, threads })
+        Ok(Self {
+            stop,
+            flag,
+            threads,
+        })
     }
 
     async fn stop(self) {
@@ -371,14 +447,22 @@ impl Sensors {
 async fn join(part: &str, handle: JoinHandle<()>, within: Duration) {
     let aborter = handle.abort_handle();
     if tokio::time::timeout(within, handle).await.is_err() {
-        warn!(part, within_s = within.as_secs_f32(), "part did not stop in time; left behind");
+        warn!(
+            part,
+            within_s = within.as_secs_f32(),
+            "part did not stop in time; left behind"
+        );
         aborter.abort();
     }
 }
 
 /// Stores one event of the box itself and waits until it is durable.
 async fn submit(outbox: &Outbox, clock: &SharedClock, body: Body) {
-    let draft = Draft { source: String::new(), at: clock.now(), body };
+    let draft = Draft {
+        source: String::new(),
+        at: clock.now(),
+        body,
+    };
     if outbox.append(draft).await.is_err() {
         warn!("the outbox is closed; an event of the box itself is not stored");
     }
@@ -395,7 +479,8 @@ async fn serve(listen: String, sources: Arc<status::Sources>, mut stop: watch::R
                 info!(page = format!("http://{listen}/"), "status page");
                 let mut stop = stop.clone();
                 let until_stop = async move { drop(stop.wait_for(|stop| *stop).await) };
-                let served = axum::serve(listener, routes.clone()).with_graceful_shutdown(until_stop);
+                let served =
+                    axum::serve(listener, routes.clone()).with_graceful_shutdown(until_stop);
                 if let Err(why) = served.await {
                     error!(%why, "the status page stopped");
                 }
@@ -462,7 +547,12 @@ async fn report_health(
     let started = clock.now();
     loop {
         tokio::time::sleep(HEALTH_EVERY).await;
-        submit(&outbox, &clock, health_event(&clock, &restarts, &dir, started)).await;
+        submit(
+            &outbox,
+            &clock,
+            health_event(&clock, &restarts, &dir, started),
+        )
+        .await;
     }
 }
 

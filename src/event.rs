@@ -432,12 +432,18 @@ mod tests {
     /// `FOOTFALL_UPDATE=1 cargo nextest run published_schema` writes it anew.
     #[test]
     fn the_published_schema_is_the_one_of_the_code() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/events.schema.json");
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/docs/reference/events.schema.json"
+        );
         let schema = schemars::schema_for!(Envelope<'static>);
         let now = serde_json::to_string_pretty(&schema).unwrap() + "\n";
         if std::env::var_os("FOOTFALL_UPDATE").is_some() {
             crate::durable::write(path.as_ref(), now.as_bytes()).unwrap();
         }
-        assert!(std::fs::read_to_string(path).unwrap_or_default() == now, "{path} is out of date");
+        assert!(
+            std::fs::read_to_string(path).unwrap_or_default() == now,
+            "{path} is out of date"
+        );
     }
 }

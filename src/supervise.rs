@@ -80,7 +80,14 @@ pub fn thread(
 ) -> std::io::Result<JoinHandle<()>> {
     let label = name.to_owned();
     // Linux cuts thread names at 15 bytes.
-    let short: String = name.chars().rev().take(15).collect::<Vec<_>>().into_iter().rev().collect();
+    let short: String = name
+        .chars()
+        .rev()
+        .take(15)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect();
     thread::Builder::new().name(short).spawn(move || {
         let mut wait = FIRST_WAIT;
         while !stop.asked() {
@@ -88,11 +95,19 @@ pub fn thread(
                 Ok(Ended::Done) => return,
                 Ok(Ended::Failed(why)) => error!(part = label, why, "part failed"),
                 Err(panic) => {
-                    error!(part = label, why = panic_text(panic.as_ref()), "part panicked");
+                    error!(
+                        part = label,
+                        why = panic_text(panic.as_ref()),
+                        "part panicked"
+                    );
                 }
             }
             restarts.add();
-            info!(part = label, wait_s = wait.as_secs(), "part will be started again");
+            info!(
+                part = label,
+                wait_s = wait.as_secs(),
+                "part will be started again"
+            );
             stop.wait(wait);
             wait = (wait * 2).min(LONGEST_WAIT);
         }
@@ -106,10 +121,20 @@ where
 {
     let mut wait = FIRST_WAIT;
     while let Err(end) = tokio::spawn(part()).await {
-        let Ok(panic) = end.try_into_panic() else { return };
-        error!(part = name, why = panic_text(panic.as_ref()), "part panicked");
+        let Ok(panic) = end.try_into_panic() else {
+            return;
+        };
+        error!(
+            part = name,
+            why = panic_text(panic.as_ref()),
+            "part panicked"
+        );
         restarts.add();
-        info!(part = name, wait_s = wait.as_secs(), "part will be started again");
+        info!(
+            part = name,
+            wait_s = wait.as_secs(),
+            "part will be started again"
+        );
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(LONGEST_WAIT);
     }
@@ -133,13 +158,18 @@ mod tests {
     fn a_part_that_panics_is_started_again_and_counted() {
         let (stop, restarts) = (Arc::new(Stop::default()), Arc::new(Restarts::default()));
         let mut runs = 0;
-        let handle = thread("test", Arc::clone(&stop), Arc::clone(&restarts), move |_| {
-            runs += 1;
-            match runs {
-                1 => panic!("on purpose"),
-                _ => Ended::Done,
-            }
-        })
+        let handle = thread(
+            "test",
+            Arc::clone(&stop),
+            Arc::clone(&restarts),
+            move |_| {
+                runs += 1;
+                match runs {
+                    1 => panic!("on purpose"),
+                    _ => Ended::Done,
+                }
+            },
+        )
         .unwrap();
         handle.join().unwrap();
         assert_eq!(restarts.count(), 1);
@@ -161,9 +191,10 @@ mod tests {
     #[test]
     fn a_part_that_keeps_failing_stops_when_asked() {
         let (stop, restarts) = (Arc::new(Stop::default()), Arc::new(Restarts::default()));
-        let handle =
-            thread("test", Arc::clone(&stop), restarts, |_| Ended::Failed("always".into()))
-                .unwrap();
+        let handle = thread("test", Arc::clone(&stop), restarts, |_| {
+            Ended::Failed("always".into())
+        })
+        .unwrap();
         stop.ask();
         handle.join().unwrap();
         assert!(stop.asked());

@@ -10,7 +10,11 @@ use crate::{app, config};
 #[derive(clap::Args)]
 pub struct Args {
     /// The config file
-    #[arg(long, value_name = "FILE", default_value = "/etc/footfall/footfall.toml")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/footfall/footfall.toml"
+    )]
     config: PathBuf,
 }
 
@@ -27,7 +31,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             "{}: fine ({} cameras, {} lines)",
             args.config.display(),
             loaded.config.camera.len(),
-            loaded.config.camera.iter().map(|camera| camera.line.len()).sum::<usize>()
+            loaded
+                .config
+                .camera
+                .iter()
+                .map(|camera| camera.line.len())
+                .sum::<usize>()
         )?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -19,9 +19,15 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let options =
-        demo::Options { seconds: args.seconds, seed: args.seed, keep_open: args.keep_open };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let options = demo::Options {
+        seconds: args.seconds,
+        seed: args.seed,
+        keep_open: args.keep_open,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
     let outcome = runtime.block_on(demo::run(&options))?;
     // The broker and the page have nothing left to do.
     runtime.shutdown_background();

@@ -33,7 +33,10 @@ impl Failure {
     /// An error that ends the command with `code`.
     #[must_use]
     pub fn new(code: u8, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self {
+            code,
+            message: message.into(),
+        }
     }
 }
 

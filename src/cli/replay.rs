@@ -84,16 +84,21 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(model) = &args.model {
         chosen.model.clone_from(model);
     }
-    let spec = FileSpec { path: args.clip.clone(), picture_fps: chosen.picture_fps };
+    let spec = FileSpec {
+        path: args.clip.clone(),
+        picture_fps: chosen.picture_fps,
+    };
     // The recording first: its faults are found in no time, a model takes a moment to load.
     let mut source = camera::open(&spec)?;
     let total = camera::probe(&spec).ok().and_then(|info| info.frames);
     let runtime = runtime::load(loaded.config.vision.onnxruntime.as_deref())?;
     let (mut pipeline, threshold) = app::pipeline(&loaded.config, &chosen, &runtime, 1)?;
     let mut boxes = match &args.boxes {
-        Some(path) => Some(BufWriter::new(
-            File::create(path).with_context(|| format!("cannot write {}", path.display()))?,
-        )),
+        Some(path) => {
+            Some(BufWriter::new(File::create(path).with_context(|| {
+                format!("cannot write {}", path.display())
+            })?))
+        }
         None => None,
     };
 
@@ -125,9 +130,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
 
     // The last frame is shown as long as the others: the time between first and last misses one frame's share.
-    let step = if all_frames > 1 { last.as_secs_f64() / (all_frames - 1) as f64 } else { 0.0 };
+    let step = if all_frames > 1 {
+        last.as_secs_f64() / (all_frames - 1) as f64
+    } else {
+        0.0
+    };
     let seconds = round(last.as_secs_f64() + step, 1000.0);
-    let fps = if seconds > 0.0 { round(frames as f64 / seconds, 100.0) } else { 0.0 };
+    let fps = if seconds > 0.0 {
+        round(frames as f64 / seconds, 100.0)
+    } else {
+        0.0
+    };
     let summary = Summary {
         frames,
         seconds,
@@ -136,23 +149,51 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         crossings,
         zones: BTreeMap::new(),
         tracks: pipeline.tracker().started(),
-        quality: Quality { status: CameraState::Ok, fps, frames, dropped: 0, uptime_ratio: 1.0 },
+        quality: Quality {
+            status: CameraState::Ok,
+            fps,
+            frames,
+            dropped: 0,
+            uptime_ratio: 1.0,
+        },
     };
-    if args.json { super::print_json(&summary)? } else { print_plain(&summary)? }
+    if args.json {
+        super::print_json(&summary)?
+    } else {
+        print_plain(&summary)?
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 fn choose<'c>(cameras: &'c [Camera], id: Option<&str>) -> anyhow::Result<&'c Camera> {
-    let known = || cameras.iter().map(|camera| camera.id.as_str()).collect::<Vec<_>>().join(", ");
+    let known = || {
+        cameras
+            .iter()
+            .map(|camera| camera.id.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
     match (id, cameras) {
-        (Some(id), _) => cameras.iter().find(|camera| camera.id == id).ok_or_else(|| {
-            Failure::new(exit::USAGE, format!("no camera {id:?} in the config; it has: {}", known())).into()
-        }),
+        (Some(id), _) => cameras
+            .iter()
+            .find(|camera| camera.id == id)
+            .ok_or_else(|| {
+                Failure::new(
+                    exit::USAGE,
+                    format!("no camera {id:?} in the config; it has: {}", known()),
+                )
+                .into()
+            }),
         (None, [only]) => Ok(only),
-        (None, []) => Err(Failure::new(exit::CONFIG, "the config has no camera; add a [[camera]]").into()),
+        (None, []) => {
+            Err(Failure::new(exit::CONFIG, "the config has no camera; add a [[camera]]").into())
+        }
         (None, _) => Err(Failure::new(
             exit::USAGE,
-            format!("the config has several cameras; choose one with --camera: {}", known()),
+            format!(
+                "the config has several cameras; choose one with --camera: {}",
+                known()
+            ),
         )
         .into()),
     }
@@ -174,10 +215,14 @@ fn crossed<'c>(
 }
 
 fn sums(lines: &[Line], crossings: &[Crossed]) -> BTreeMap<String, InOut> {
-    let mut sums: BTreeMap<_, _> =
-        lines.iter().map(|line| (line.id.clone(), InOut::default())).collect();
+    let mut sums: BTreeMap<_, _> = lines
+        .iter()
+        .map(|line| (line.id.clone(), InOut::default()))
+        .collect();
     for crossing in crossings {
-        sums.entry(crossing.line.clone()).or_default().add(crossing.direction);
+        sums.entry(crossing.line.clone())
+            .or_default()
+            .add(crossing.direction);
     }
     sums
 }
@@ -188,9 +233,20 @@ fn write_boxes(
     frame: &Frame,
     threshold: f32,
 ) -> anyhow::Result<()> {
-    let strong = pipeline.detections().iter().filter(|detection| detection.score >= threshold);
-    let boxes = strong.map(|d| [d.rect.x0, d.rect.y0, d.rect.x1, d.rect.y1, d.score]).collect();
-    serde_json::to_writer(&mut *out, &FrameBoxes { frame: frame.index, boxes })?;
+    let strong = pipeline
+        .detections()
+        .iter()
+        .filter(|detection| detection.score >= threshold);
+    let boxes = strong
+        .map(|d| [d.rect.x0, d.rect.y0, d.rect.x1, d.rect.y1, d.score])
+        .collect();
+    serde_json::to_writer(
+        &mut *out,
+        &FrameBoxes {
+            frame: frame.index,
+            boxes,
+        },
+    )?;
     out.write_all(b"\n")?;
     Ok(())
 }
@@ -202,7 +258,9 @@ fn progress(total: Option<u64>) -> ProgressBar {
     }
     let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new);
     let style = "{bar:40} {pos}/{len} frames, {per_sec}, {eta} left";
-    bar.with_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()))
+    bar.with_style(
+        ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+    )
 }
 
 fn print_plain(summary: &Summary) -> anyhow::Result<()> {

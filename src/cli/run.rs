@@ -8,7 +8,11 @@ use crate::{app, config};
 #[derive(clap::Args)]
 pub struct Args {
     /// The config file
-    #[arg(long, value_name = "FILE", default_value = "/etc/footfall/footfall.toml")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/footfall/footfall.toml"
+    )]
     config: PathBuf,
 }
 

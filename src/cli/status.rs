@@ -32,7 +32,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             ),
         )
     })?;
-    let report: serde_json::Value = serde_json::from_slice(&body).context("the answer is no JSON")?;
+    let report: serde_json::Value =
+        serde_json::from_slice(&body).context("the answer is no JSON")?;
     if args.json {
         super::print_json(&report)?;
     } else {
@@ -46,10 +47,16 @@ fn fetch(address: &str) -> anyhow::Result<Vec<u8>> {
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     stream.set_write_timeout(Some(Duration::from_secs(5)))?;
     // HTTP/1.0: the answer ends with the connection.
-    write!(stream, "GET /api/v1/status HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    write!(
+        stream,
+        "GET /api/v1/status HTTP/1.0\r\nHost: {address}\r\n\r\n"
+    )?;
     let mut answer = Vec::new();
     stream.take(LONGEST_ANSWER).read_to_end(&mut answer)?;
-    let head = answer.windows(4).position(|four| four == b"\r\n\r\n").context("no HTTP answer")?;
+    let head = answer
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .context("no HTTP answer")?;
     let ok = answer.starts_with(b"HTTP/1.0 200") || answer.starts_with(b"HTTP/1.1 200");
     anyhow::ensure!(ok, "it is some other server");
     Ok(answer.split_off(head + 4))
@@ -58,14 +65,35 @@ fn fetch(address: &str) -> anyhow::Result<Vec<u8>> {
 fn print_plain(report: &serde_json::Value) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    writeln!(out, "{}  footfall {}", text(&report["box"]), text(&report["version"]))?;
-    writeln!(out, "today   in {}  out {}", report["today"]["in"], report["today"]["out"])?;
+    writeln!(
+        out,
+        "{}  footfall {}",
+        text(&report["box"]),
+        text(&report["version"])
+    )?;
+    writeln!(
+        out,
+        "today   in {}  out {}",
+        report["today"]["in"], report["today"]["out"]
+    )?;
     for camera in report["cameras"].as_array().into_iter().flatten() {
         let (id, words) = (text(&camera["id"]), text(&camera["words"]));
-        writeln!(out, "camera  {id}: {words} ({} frames a second)", camera["fps"])?;
+        writeln!(
+            out,
+            "camera  {id}: {words} ({} frames a second)",
+            camera["fps"]
+        )?;
     }
-    writeln!(out, "cloud   {} ({} events wait)", text(&report["uplink"]["state"]), report["outbox"]["pending"])?;
-    if let Some(message) = report["uplink"]["message"].as_str().filter(|text| !text.is_empty()) {
+    writeln!(
+        out,
+        "cloud   {} ({} events wait)",
+        text(&report["uplink"]["state"]),
+        report["outbox"]["pending"]
+    )?;
+    if let Some(message) = report["uplink"]["message"]
+        .as_str()
+        .filter(|text| !text.is_empty())
+    {
         writeln!(out, "        {message}")?;
     }
     Ok(())

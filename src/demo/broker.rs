@@ -49,14 +49,26 @@ impl Broker {
             .spawn()
             .with_context(|| format!("{} does not start", program.display()))?;
         // From here on the child ends with this value, whatever happens.
-        let mut broker = Self { port, name: "Mosquitto", child: Some(child) };
+        let mut broker = Self {
+            port,
+            name: "Mosquitto",
+            child: Some(child),
+        };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         for _ in 0..TRIES {
             if TcpStream::connect(address).is_ok() {
                 return Ok(broker);
             }
-            if let Some(status) = broker.child.as_mut().and_then(|child| child.try_wait().ok()?) {
-                bail!("Mosquitto ended at once ({status}); try `{} -c {}`", program.display(), config.display());
+            if let Some(status) = broker
+                .child
+                .as_mut()
+                .and_then(|child| child.try_wait().ok()?)
+            {
+                bail!(
+                    "Mosquitto ended at once ({status}); try `{} -c {}`",
+                    program.display(),
+                    config.display()
+                );
             }
             std::thread::sleep(BETWEEN_TRIES);
         }
@@ -66,7 +78,11 @@ impl Broker {
     #[cfg(feature = "embedded-broker")]
     fn start_embedded() -> anyhow::Result<Self> {
         let port = crate::uplink::broker::start()?;
-        Ok(Self { port, name: "the embedded broker", child: None })
+        Ok(Self {
+            port,
+            name: "the embedded broker",
+            child: None,
+        })
     }
 
     #[cfg(not(feature = "embedded-broker"))]
@@ -98,5 +114,7 @@ fn mosquitto() -> Option<PathBuf> {
 }
 
 fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+        .local_addr()?
+        .port())
 }

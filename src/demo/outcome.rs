@@ -46,7 +46,10 @@ pub fn match_crossings(truth: &[Moment], counted: &[Moment]) -> Matching {
             None => invented.push(*count),
         }
     }
-    Matching { missed: free.into_iter().flatten().collect(), invented }
+    Matching {
+        missed: free.into_iter().flatten().collect(),
+        invented,
+    }
 }
 
 /// Everything the table shows.
@@ -67,13 +70,24 @@ impl Outcome {
         let mut faults = Vec::new();
         let Matching { missed, invented } = match_crossings(&self.truth, &self.counted);
         let line = |what: &str, m: &Moment| format!("{what} at {:.1} s, {:?}", m.at, m.direction);
-        faults.extend(missed.iter().map(|moment| line("a crossing was not counted", moment)));
-        faults.extend(invented.iter().map(|moment| line("a crossing was counted that was none", moment)));
+        faults.extend(
+            missed
+                .iter()
+                .map(|moment| line("a crossing was not counted", moment)),
+        );
+        faults.extend(
+            invented
+                .iter()
+                .map(|moment| line("a crossing was counted that was none", moment)),
+        );
         for stream in Stream::ALL {
             let stored = self.stored[stream.index()];
             let report = &self.received.streams[stream.index()];
             if report.received != stored {
-                faults.push(format!("stream {stream}: {stored} stored, {} received", report.received));
+                faults.push(format!(
+                    "stream {stream}: {stored} stored, {} received",
+                    report.received
+                ));
             }
             if stored > 0 && !report.contiguous {
                 faults.push(format!("stream {stream}: a gap at {:?}", report.first_gap));
@@ -84,7 +98,11 @@ impl Outcome {
     }
 
     fn sums(&self, direction: Direction) -> (usize, usize) {
-        let of = |all: &[Moment]| all.iter().filter(|moment| moment.direction == direction).count();
+        let of = |all: &[Moment]| {
+            all.iter()
+                .filter(|moment| moment.direction == direction)
+                .count()
+        };
         (of(&self.truth), of(&self.counted))
     }
 }
@@ -92,7 +110,10 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "crossings        true   counted")?;
-        for (name, direction) in [("into the shop", Direction::In), ("out of it", Direction::Out)] {
+        for (name, direction) in [
+            ("into the shop", Direction::In),
+            ("out of it", Direction::Out),
+        ] {
             let (truth, counted) = self.sums(direction);
             writeln!(f, "  {name:<14}{truth:>5}{counted:>10}")?;
         }
@@ -106,10 +127,20 @@ impl fmt::Display for Outcome {
                 (_, false) => "NO",
             };
             let stored = self.stored[stream.index()];
-            writeln!(f, "  {:<14}{stored:>5}{:>10}  {contiguous}", stream.name(), report.received)?;
+            writeln!(
+                f,
+                "  {:<14}{stored:>5}{:>10}  {contiguous}",
+                stream.name(),
+                report.received
+            )?;
         }
         let received = self.received.received();
-        writeln!(f, "  {:<14}{:>5}{received:>10}", "all", self.stored.iter().sum::<u64>())
+        writeln!(
+            f,
+            "  {:<14}{:>5}{received:>10}",
+            "all",
+            self.stored.iter().sum::<u64>()
+        )
     }
 }
 
@@ -123,8 +154,16 @@ mod tests {
 
     #[test]
     fn each_count_belongs_to_the_nearest_true_crossing_of_its_direction() {
-        let truth = [moment(1.0, Direction::In), moment(2.0, Direction::In), moment(2.0, Direction::Out)];
-        let counted = [moment(1.4, Direction::In), moment(2.4, Direction::In), moment(2.2, Direction::Out)];
+        let truth = [
+            moment(1.0, Direction::In),
+            moment(2.0, Direction::In),
+            moment(2.0, Direction::Out),
+        ];
+        let counted = [
+            moment(1.4, Direction::In),
+            moment(2.4, Direction::In),
+            moment(2.2, Direction::Out),
+        ];
         assert_eq!(match_crossings(&truth, &counted), Matching::default());
     }
 

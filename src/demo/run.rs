@@ -23,11 +23,11 @@ use crate::event::{Body, DeviceStarted, Draft, Identity, LineCrossed, Stream};
 use crate::outbox::{self, Outbox, Queue};
 use crate::sensor::HealthCell;
 use crate::sensor::counting::{CountingCamera, Delivery, LiveCell};
+use crate::sensor::vision::VisionError;
 use crate::sensor::vision::manifest::Manifest;
 use crate::sensor::vision::pipeline::{Pipeline, PipelineSettings};
 use crate::sensor::vision::runtime::{self, Runtime};
 use crate::sensor::vision::session::OnnxDetector;
-use crate::sensor::vision::VisionError;
 use crate::status;
 use crate::supervise::Restarts;
 use crate::uplink::subscriber::{Subscriber, Subscription};
@@ -56,7 +56,9 @@ pub struct Options {
 /// faults.
 pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     let runtime = Arc::new(runtime::load(None)?);
-    let dir = tempfile::Builder::new().prefix("footfall-demo-").tempdir()?;
+    let dir = tempfile::Builder::new()
+        .prefix("footfall-demo-")
+        .tempdir()?;
     let broker = Broker::start(dir.path())?;
     let clock: SharedClock = Arc::new(SystemClock::new(true));
     let identity = Identity {
@@ -70,7 +72,8 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
         broker: Some(format!("mqtt://127.0.0.1:{}", broker.port)),
         ..schema::Uplink::default()
     };
-    let settings = uplink::Settings::from_config(&link, &identity)?.context("the demo has a broker")?;
+    let settings =
+        uplink::Settings::from_config(&link, &identity)?.context("the demo has a broker")?;
     let subscriber = Subscriber::start(Subscription {
         host: "127.0.0.1".into(),
         port: broker.port,
@@ -85,8 +88,11 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
 
     let data = dir.path().join("outbox");
     std::fs::create_dir(&data)?;
-    let (outbox, _) =
-        Outbox::open(outbox::Options::new(data.clone()), identity.clone(), Arc::clone(&clock))?;
+    let (outbox, _) = Outbox::open(
+        outbox::Options::new(data.clone()),
+        identity.clone(),
+        Arc::clone(&clock),
+    )?;
     let (link_status, link_watch) = watch::channel(uplink::LinkStatus::off(clock.now().wall));
     let (stop, stopped) = watch::channel(false);
     let birth = uplink::Birth {
@@ -111,12 +117,22 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
         .truth()
         .crossings
         .iter()
-        .map(|crossing| Moment { at: crossing.at.as_secs_f64(), direction: crossing.direction })
+        .map(|crossing| Moment {
+            at: crossing.at.as_secs_f64(),
+            direction: crossing.direction,
+        })
         .collect();
     let frames = shop.frames();
     let opens = clock.now();
     let shop_clock = Arc::new(FakeClock::at(opens.wall));
-    let camera = camera(options, shop.line(), &runtime, &identity, &shop_clock, &outbox);
+    let camera = camera(
+        options,
+        shop.line(),
+        &runtime,
+        &identity,
+        &shop_clock,
+        &outbox,
+    );
     let page = open_page(&camera, &identity, &shop_clock, &outbox, link_watch, &data).await?;
     eprintln_line(&format!(
         "{:.0} seconds of a synthetic shop (seed {}), through {}; page: {}",
@@ -130,7 +146,11 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
         config_sha256: String::new(),
     };
     let at = shop_clock.now();
-    let started = Draft { source: String::new(), at, body: Body::DeviceStarted(started) };
+    let started = Draft {
+        source: String::new(),
+        at,
+        body: Body::DeviceStarted(started),
+    };
     outbox.append(started).await?;
     watch_the_shop(camera, frames).await?;
 
@@ -138,8 +158,18 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     let stored = Stream::ALL.map(|stream| outbox.stat(stream).last);
     let all: u64 = stored.iter().sum();
     // Not an error: the table then shows what is missing.
-    let _ = tokio::time::timeout(PATIENCE, seen.wait_for(|seen| seen.report.received() >= all)).await;
-    let outcome = Outcome { truth, counted, stored, received: subscriber.report(), page };
+    let _ = tokio::time::timeout(
+        PATIENCE,
+        seen.wait_for(|seen| seen.report.received() >= all),
+    )
+    .await;
+    let outcome = Outcome {
+        truth,
+        counted,
+        stored,
+        received: subscriber.report(),
+        page,
+    };
     if options.keep_open {
         eprintln_line("the page stays open; Ctrl-C ends the demo");
         tokio::signal::ctrl_c().await?;
@@ -227,13 +257,18 @@ fn stored_crossings(outbox: &Outbox, opens: jiff::Timestamp) -> anyhow::Result<V
     let (mut crossings, mut after) = (Vec::new(), 0);
     loop {
         let events = outbox.read(Stream::Count, after, 1000, 1 << 20)?;
-        let Some(last) = events.last() else { return Ok(crossings) };
+        let Some(last) = events.last() else {
+            return Ok(crossings);
+        };
         after = last.sequence;
         for event in &events {
             let event: Event = serde_json::from_slice(&event.bytes)?;
             let time: jiff::Timestamp = event.time.parse()?;
             let at = time.duration_since(opens).as_secs_f64();
-            crossings.push(Moment { at, direction: event.data.direction });
+            crossings.push(Moment {
+                at,
+                direction: event.data.direction,
+            });
         }
     }
 }
@@ -268,7 +303,9 @@ async fn open_page(
             let _ = tokio::task::spawn_blocking(move || today.catch_up(&outbox)).await;
         }
     });
-    let Ok(listener) = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await else { return Ok(None) };
+    let Ok(listener) = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await else {
+        return Ok(None);
+    };
     let address = listener.local_addr()?;
     tokio::spawn(async move { axum::serve(listener, status::routes(sources)).await });
     Ok(Some(format!("http://{address}/")))

@@ -18,7 +18,11 @@ pub struct DrivingShop {
 impl DrivingShop {
     #[must_use]
     pub const fn new(shop: SyntheticShop, clock: Arc<FakeClock>) -> Self {
-        Self { shop, clock, shown: Duration::ZERO }
+        Self {
+            shop,
+            clock,
+            shown: Duration::ZERO,
+        }
     }
 }
 

@@ -113,7 +113,10 @@ impl Chain {
 
     /// Raises the reservation, durably, when a number above it is about to be given out.
     fn reserve(&mut self, upto: &PerStream<u64>) -> io::Result<()> {
-        if upto.iter().all(|(stream, upto)| *upto <= self.reserved[stream]) {
+        if upto
+            .iter()
+            .all(|(stream, upto)| *upto <= self.reserved[stream])
+        {
             return Ok(());
         }
         let before = self.reserved;
@@ -162,7 +165,10 @@ impl Chain {
         self.begin(ordinal + 1)?;
         // Readers find the old head sealed from here on; until now they found nothing above it.
         let present = std::mem::take(&mut self.present);
-        self.shared.state().closed.insert(ordinal, Closed { present, bytes });
+        self.shared
+            .state()
+            .closed
+            .insert(ordinal, Closed { present, bytes });
         Ok(())
     }
 
@@ -171,7 +177,9 @@ impl Chain {
     /// # Errors
     /// [`SegmentError`]; the old head, if any, is still the head.
     pub fn begin(&mut self, ordinal: u64) -> Result<(), SegmentError> {
-        let Layout { dir, cache_bytes, .. } = &self.layout;
+        let Layout {
+            dir, cache_bytes, ..
+        } = &self.layout;
         let new = Kind::New.path(dir, ordinal);
         layout::remove(&new)?;
         drop(Segment::create(&new, *cache_bytes)?);
@@ -211,8 +219,11 @@ impl Chain {
         if self.about.epochs.len() >= EPOCHS && self.stored() > 0 {
             return self.rotate();
         }
-        self.about.epochs.push((self.epoch, last.0.map(|last| last + 1)));
-        self.about.store(&Kind::Segment.path(&self.layout.dir, ordinal))?;
+        self.about
+            .epochs
+            .push((self.epoch, last.0.map(|last| last + 1)));
+        self.about
+            .store(&Kind::Segment.path(&self.layout.dir, ordinal))?;
         Ok(())
     }
 
@@ -245,7 +256,9 @@ impl Chain {
     /// Closes the cached sealed segment when nobody has read from it since the last call.
     pub fn close_idle_tail(&self) {
         let mut tail = self.shared.tail();
-        let idle = tail.as_mut().is_some_and(|tail| !std::mem::take(&mut tail.used));
+        let idle = tail
+            .as_mut()
+            .is_some_and(|tail| !std::mem::take(&mut tail.used));
         if idle {
             *tail = None;
         }
@@ -318,7 +331,9 @@ impl Chain {
         expected: &PerStream<RangeSet>,
         why: &str,
     ) -> Result<(), SegmentError> {
-        let Layout { dir, cache_bytes, .. } = &self.layout;
+        let Layout {
+            dir, cache_bytes, ..
+        } = &self.layout;
         let keep = |stream: Stream, sequence| expected[stream].contains(sequence);
         let saved = salvage::rebuild(dir, ordinal, about, self.epoch, *cache_bytes, keep)?;
         let lost = PerStream::new(|stream| expected[stream].difference(&saved[stream]));
@@ -334,7 +349,11 @@ impl Chain {
         for (stream, lost) in lost.iter() {
             let stream_state = &mut state.streams[stream];
             stream_state.absent.extend(lost);
-            self.gaps.add(stream, &lost.difference(&stream_state.acked), GapReason::Corruption);
+            self.gaps.add(
+                stream,
+                &lost.difference(&stream_state.acked),
+                GapReason::Corruption,
+            );
             stream_state.acked.extend(lost);
         }
         Ok(())
@@ -364,6 +383,11 @@ pub fn set_aside(dir: &Path, ordinal: u64, why: &str, lost: &PerStream<RangeSet>
          The damaged files are kept in {}. If this happens again, replace the storage device.",
         bad.display()
     );
-    tracing::error!(segment = ordinal, why, lost = events, "damaged segment set aside");
+    tracing::error!(
+        segment = ordinal,
+        why,
+        lost = events,
+        "damaged segment set aside"
+    );
     message
 }

@@ -22,7 +22,12 @@ fn fill(dir: &Path) -> Truth {
     let (outbox, _) = open(dir, SEGMENT);
     let mut truth = Truth::new();
     for round in 0..12 {
-        let streams = [Stream::Count, Stream::Count, Stream::Interval, Stream::Alarm];
+        let streams = [
+            Stream::Count,
+            Stream::Count,
+            Stream::Interval,
+            Stream::Alarm,
+        ];
         let receipts: Vec<_> = (0..25)
             .map(|n| {
                 let stream = streams[n % streams.len()];
@@ -57,7 +62,10 @@ fn account(dir: &Path, truth: &Truth) -> usize {
     }
     let mut next = BTreeMap::new();
     for stream in Stream::ALL {
-        next.insert(stream.index(), wait(submit(&outbox, stream, "after the damage")));
+        next.insert(
+            stream.index(),
+            wait(submit(&outbox, stream, "after the damage")),
+        );
     }
     let reported = reported(&outbox);
     let mut lost = 0;
@@ -66,12 +74,18 @@ fn account(dir: &Path, truth: &Truth) -> usize {
             Some(read) => assert_eq!(read, bytes, "wrong bytes for {key:?}"),
             None => {
                 lost += 1;
-                assert!(reported.contains(key), "{key:?} is lost silently; {recovery:?}");
+                assert!(
+                    reported.contains(key),
+                    "{key:?} is lost silently; {recovery:?}"
+                );
             }
         }
         assert!(next[&key.0] > key.1, "{key:?} was used twice");
     }
-    assert!(reported.iter().all(|key| !read.contains_key(key)), "reported and readable");
+    assert!(
+        reported.iter().all(|key| !read.contains_key(key)),
+        "reported and readable"
+    );
     outbox.close().unwrap();
     drop(outbox);
     // Nothing is left to find, and nothing is reported again.
@@ -89,7 +103,10 @@ fn reported(outbox: &Outbox) -> BTreeSet<(usize, u64)> {
     for gap in gaps(outbox) {
         assert_eq!(gap.count, gap.last - gap.first + 1);
         for sequence in gap.first..=gap.last {
-            assert!(all.insert((gap.stream.index(), sequence)), "reported twice: {gap:?}");
+            assert!(
+                all.insert((gap.stream.index(), sequence)),
+                "reported twice: {gap:?}"
+            );
         }
     }
     all
@@ -139,7 +156,12 @@ fn a_head_that_vanished_is_reported_and_its_numbers_are_skipped() {
     fs::remove_dir_all(Kind::Segment.path(dir.path(), head)).unwrap();
     assert!(account(dir.path(), &truth) > 0);
     let (outbox, _) = open(dir.path(), SEGMENT);
-    let reasons = |wanted| gaps(&outbox).iter().filter(|gap| gap.reason == wanted).count();
+    let reasons = |wanted| {
+        gaps(&outbox)
+            .iter()
+            .filter(|gap| gap.reason == wanted)
+            .count()
+    };
     assert!(reasons(GapReason::Corruption) >= 3);
     assert_eq!(reasons(GapReason::Skipped), 4);
 }

@@ -149,7 +149,12 @@ pub fn stat(dir: &Path) -> Result<StatReport, OutboxError> {
         let about = store.about(*ordinal, &mut Vec::new())?;
         let here = match about.and_then(|about| about.sealed) {
             Some(sealed) => sealed.present(),
-            None => store.content(*ordinal)?.map_err(|why| store.damaged(*ordinal, &why))?.present,
+            None => {
+                store
+                    .content(*ordinal)?
+                    .map_err(|why| store.damaged(*ordinal, &why))?
+                    .present
+            }
         };
         for (stream, set) in here.iter() {
             present[stream].extend(set);
@@ -211,7 +216,9 @@ pub fn dump(dir: &Path, sink: &mut dyn io::Write) -> Result<(), OutboxError> {
                         damage.push(store.damaged(*ordinal, &why));
                         break;
                     }
-                    Err(SegmentError::Io(error)) => return Err(OutboxError::io(dir, "read", error)),
+                    Err(SegmentError::Io(error)) => {
+                        return Err(OutboxError::io(dir, "read", error));
+                    }
                 }
             }
         }
@@ -257,13 +264,17 @@ impl Store {
     fn load(dir: &Path, lock: fs::File) -> io::Result<Self> {
         let mut faults = Vec::new();
         let acks = read_optional(&dir.join(ACKS))?;
-        let known = acks.as_deref().map(|bytes| ackfile::newest(bytes).map(|(_, acks)| acks));
+        let known = acks
+            .as_deref()
+            .map(|bytes| ackfile::newest(bytes).map(|(_, acks)| acks));
         if let Some(None) = known {
             faults.push("acks: both slots are damaged; events will be sent again".to_owned());
         }
         let acks = known.flatten();
         let marked = read_optional(&dir.join(MARKS))?;
-        let marked = marked.and_then(|bytes| marks::decode(&bytes)).unwrap_or_default();
+        let marked = marked
+            .and_then(|bytes| marks::decode(&bytes))
+            .unwrap_or_default();
         let proven = PerStream::new(|stream| {
             let acked = acks.as_ref().and_then(|acks| acks.acked[stream].last());
             marked[stream].max(acked.unwrap_or(0))
@@ -295,7 +306,10 @@ impl Store {
         let about =
             About::load(&path).map_err(|error| OutboxError::io(&self.dir, "read", error))?;
         if about.is_none() {
-            faults.push(format!("{}: its `about` is missing or damaged", path.display()));
+            faults.push(format!(
+                "{}: its `about` is missing or damaged",
+                path.display()
+            ));
         }
         Ok(about)
     }
@@ -311,9 +325,8 @@ impl Store {
     /// Opens a copy of a segment's database; `Err` with plain words where it is damaged.
     fn copy(&self, ordinal: u64) -> Result<Result<Copy, String>, OutboxError> {
         let scratch = Scratch(Kind::Copy.path(&self.dir, ordinal));
-        let copied = layout::remove(&scratch.0).and_then(|()| {
-            copy_directory(&Kind::Segment.path(&self.dir, ordinal), &scratch.0)
-        });
+        let copied = layout::remove(&scratch.0)
+            .and_then(|()| copy_directory(&Kind::Segment.path(&self.dir, ordinal), &scratch.0));
         copied.map_err(|error| OutboxError::io(&self.dir, "copy a segment in", error))?;
         let opened = self.sort(Segment::open(&scratch.0, CACHE))?;
         Ok(opened.map(|segment| Copy {

@@ -70,7 +70,10 @@ impl Queue for MemoryOutbox {
         let mut size = 0;
         let mut batch: Vec<Stored> = Vec::new();
         let (_, events) = &self.lock()[stream];
-        for (&sequence, bytes) in events.range(after.saturating_add(1)..).take(max_events.max(1)) {
+        for (&sequence, bytes) in events
+            .range(after.saturating_add(1)..)
+            .take(max_events.max(1))
+        {
             size += bytes.len();
             if !batch.is_empty() && size > max_bytes {
                 break;
@@ -116,7 +119,9 @@ mod tests {
         }
         assert!(changed.has_changed().unwrap());
         let numbers = |after, max_events, max_bytes| -> Vec<u64> {
-            let events = outbox.read(Stream::Count, after, max_events, max_bytes).unwrap();
+            let events = outbox
+                .read(Stream::Count, after, max_events, max_bytes)
+                .unwrap();
             events.iter().map(|event| event.sequence).collect()
         };
         assert_eq!(numbers(2, 3, 9999), [3, 4, 5]);

@@ -313,7 +313,9 @@ pub fn inspect(
     for (stream, expected) in expected.iter() {
         if let Some(range) = expected.difference(&content.present[stream]).iter().next() {
             let (first, last) = range.into_inner();
-            return Ok(Err(format!("events {stream}/{first} to {last} are missing")));
+            return Ok(Err(format!(
+                "events {stream}/{first} to {last} are missing"
+            )));
         }
     }
     match fs::remove_file(dir.join(RAW)) {

@@ -231,12 +231,33 @@ mod tests {
     fn acknowledgements_come_in_any_order_and_never_run_ahead() {
         let mut stream = state(10);
         stream.ack(&(4..=6));
-        assert_eq!(stream.stat(), StreamStat { last: 10, acked: 0, pending: 7 });
+        assert_eq!(
+            stream.stat(),
+            StreamStat {
+                last: 10,
+                acked: 0,
+                pending: 7
+            }
+        );
         stream.ack(&(0..=3));
         stream.ack(&(4..=6));
-        assert_eq!(stream.stat(), StreamStat { last: 10, acked: 6, pending: 4 });
+        assert_eq!(
+            stream.stat(),
+            StreamStat {
+                last: 10,
+                acked: 6,
+                pending: 4
+            }
+        );
         stream.ack(&(9..=u64::MAX));
-        assert_eq!(stream.stat(), StreamStat { last: 10, acked: 6, pending: 2 });
+        assert_eq!(
+            stream.stat(),
+            StreamStat {
+                last: 10,
+                acked: 6,
+                pending: 2
+            }
+        );
     }
 
     #[test]

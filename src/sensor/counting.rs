@@ -67,7 +67,8 @@ impl LiveCell {
 }
 
 /// Opens the source; called again whenever it failed. The flag ends the source, also while it waits.
-pub type Opener = Box<dyn Fn(Arc<AtomicBool>) -> Result<Box<dyn FrameSource>, CameraError> + Send + Sync>;
+pub type Opener =
+    Box<dyn Fn(Arc<AtomicBool>) -> Result<Box<dyn FrameSource>, CameraError> + Send + Sync>;
 /// Builds detector, tracker and counters; called again after a panic.
 pub type PipelineMaker = Box<dyn Fn() -> Result<Pipeline, VisionError> + Send + Sync>;
 
@@ -163,7 +164,9 @@ impl CountingCamera {
             let name = format!("cam-{}", self.id);
             std::thread::Builder::new()
                 .name(name)
-                .spawn_scoped(scope, move || capture_loop(source.as_mut(), slot, quit, self.max_fps))
+                .spawn_scoped(scope, move || {
+                    capture_loop(source.as_mut(), slot, quit, self.max_fps)
+                })
                 .map_err(|why| format!("no thread for the camera: {why}"))?;
             let take = |frame: &mut Frame| slot.take(frame, LOOK_UP);
             self.analyse(take, || slot.stats().dropped, pipeline, meter, stop)
@@ -213,7 +216,12 @@ impl CountingCamera {
                         live.dropped += dropped;
                         live.failed += u64::from(failed);
                         live.fps = fps;
-                        live.tracks = pipeline.tracker().tracks().iter().filter(|t| t.confirmed).count();
+                        live.tracks = pipeline
+                            .tracker()
+                            .tracks()
+                            .iter()
+                            .filter(|t| t.confirmed)
+                            .count();
                     });
                 }
                 Taken::Timeout if now.boot.saturating_sub(last_frame) > LOST_AFTER => {
@@ -250,7 +258,9 @@ impl CountingCamera {
         meter: &mut IntervalMeter,
     ) -> Result<(), String> {
         for LineCrossing { line, crossing } in crossings {
-            let Some(names) = self.lines.get(*line) else { continue };
+            let Some(names) = self.lines.get(*line) else {
+                continue;
+            };
             meter.crossing(*line, crossing.direction);
             let (from, to) = match crossing.direction {
                 Direction::In => (&names.left, &names.right),
@@ -274,8 +284,20 @@ impl CountingCamera {
     fn close_interval(&self, meter: &mut IntervalMeter, now_whatever: bool) -> Result<(), String> {
         let now = self.clock.now();
         let state = self.state();
-        let due = if now_whatever { Some(meter.close(now, state)) } else { meter.tick(now, state) };
-        let Some(Interval { from, to, lines, quality }) = due else { return Ok(()) };
+        let due = if now_whatever {
+            Some(meter.close(now, state))
+        } else {
+            meter.tick(now, state)
+        };
+        let Some(Interval {
+            from,
+            to,
+            lines,
+            quality,
+        }) = due
+        else {
+            return Ok(());
+        };
         for (names, (inward, outward)) in self.lines.iter().zip(lines) {
             self.submit(
                 now,
@@ -295,7 +317,10 @@ impl CountingCamera {
     fn submit(&self, at: Stamp, body: Body) -> Result<(), String> {
         let source = format!("camera/{}", self.id);
         // The receipt is not waited for: the outbox numbers events in the order they were handed over.
-        self.sink.submit(Draft { source, at, body }).map(drop).map_err(|why| why.to_string())
+        self.sink
+            .submit(Draft { source, at, body })
+            .map(drop)
+            .map_err(|why| why.to_string())
     }
 
     fn state(&self) -> CameraState {

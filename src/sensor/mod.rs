@@ -40,7 +40,11 @@ impl HealthCell {
     #[must_use]
     pub fn starting(now: Stamp) -> Self {
         let words = "starting".to_owned();
-        Self(Arc::new(Mutex::new(Health { state: State::Starting, words, since: now })))
+        Self(Arc::new(Mutex::new(Health {
+            state: State::Starting,
+            words,
+            since: now,
+        })))
     }
 
     /// Sets the state; returns whether state or words changed. `since` moves only with the state.
@@ -60,6 +64,9 @@ impl HealthCell {
     /// A copy.
     #[must_use]
     pub fn get(&self) -> Health {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }

@@ -49,5 +49,9 @@ async fn ready(State(sources): State<Arc<Sources>>) -> Response {
     if report.ready {
         return "ready\n".into_response();
     }
-    (StatusCode::SERVICE_UNAVAILABLE, report.not_ready.join("\n") + "\n").into_response()
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        report.not_ready.join("\n") + "\n",
+    )
+        .into_response()
 }

@@ -118,8 +118,12 @@ impl Sources {
                 }
             })
             .collect();
-        let sum = |of: fn(&InOut) -> u64| cameras.iter().flat_map(|c| c.lines.values()).map(of).sum();
-        let today = InOut { inward: sum(|l| l.inward), outward: sum(|l| l.outward) };
+        let sum =
+            |of: fn(&InOut) -> u64| cameras.iter().flat_map(|c| c.lines.values()).map(of).sum();
+        let today = InOut {
+            inward: sum(|l| l.inward),
+            outward: sum(|l| l.outward),
+        };
         let outbox = self.outbox();
         let not_ready: Vec<String> = cameras
             .iter()
@@ -148,8 +152,10 @@ impl Sources {
     }
 
     fn outbox(&self) -> OutboxReport {
-        let streams: BTreeMap<_, _> =
-            Stream::ALL.into_iter().map(|s| (s.name(), Queue::stat(&self.outbox, s))).collect();
+        let streams: BTreeMap<_, _> = Stream::ALL
+            .into_iter()
+            .map(|s| (s.name(), Queue::stat(&self.outbox, s)))
+            .collect();
         OutboxReport {
             pending: streams.values().map(|stat| stat.pending).sum(),
             streams,

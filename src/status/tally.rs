@@ -57,11 +57,15 @@ impl Tally {
             return;
         }
         self.sequence = sequence;
-        let Ok(event) = serde_json::from_slice::<Crossing>(event) else { return };
+        let Ok(event) = serde_json::from_slice::<Crossing>(event) else {
+            return;
+        };
         if event.kind != "footfall.line.crossed.v1" {
             return;
         }
-        let Ok(crossed) = serde_json::from_value::<LineCrossed>(event.data) else { return };
+        let Ok(crossed) = serde_json::from_value::<LineCrossed>(event.data) else {
+            return;
+        };
         let day = event.time.get(..10).unwrap_or_default();
         if day < self.day.as_str() {
             return;
@@ -98,7 +102,10 @@ impl Tally {
     /// The day's crossings of one line.
     #[must_use]
     pub fn line(&self, camera: &str, line: &str) -> InOut {
-        self.lines.get(&format!("{camera}/{line}")).copied().unwrap_or_default()
+        self.lines
+            .get(&format!("{camera}/{line}"))
+            .copied()
+            .unwrap_or_default()
     }
 }
 
@@ -119,7 +126,13 @@ mod tests {
         for sequence in [1, 2, 2, 1, 3] {
             tally.take(sequence, &crossing("2026-11-21T23:59:00.000+08:00", "in"));
         }
-        assert_eq!(tally.line("door", "main"), InOut { inward: 3, outward: 0 });
+        assert_eq!(
+            tally.line("door", "main"),
+            InOut {
+                inward: 3,
+                outward: 0
+            }
+        );
         assert_eq!(tally.line("door", "other"), InOut::default());
     }
 
@@ -130,7 +143,13 @@ mod tests {
         tally.take(2, &crossing("2026-11-22T00:00:01.000+08:00", "out"));
         tally.take(3, &crossing("2026-11-21T23:59:59.000+08:00", "in"));
         assert_eq!(tally.day(), "2026-11-22");
-        assert_eq!(tally.line("door", "main"), InOut { inward: 0, outward: 1 });
+        assert_eq!(
+            tally.line("door", "main"),
+            InOut {
+                inward: 0,
+                outward: 1
+            }
+        );
     }
 
     #[test]

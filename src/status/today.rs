@@ -27,7 +27,10 @@ impl Today {
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default();
-        Self { tally: Mutex::new(tally), path }
+        Self {
+            tally: Mutex::new(tally),
+            path,
+        }
     }
 
     /// Takes every durable event that is not in the sums yet.
@@ -61,7 +64,11 @@ impl Today {
     #[must_use]
     pub fn line(&self, day: &str, camera: &str, line: &str) -> InOut {
         let tally = self.lock();
-        if tally.day() == day { tally.line(camera, line) } else { InOut::default() }
+        if tally.day() == day {
+            tally.line(camera, line)
+        } else {
+            InOut::default()
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Tally> {

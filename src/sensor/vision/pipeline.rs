@@ -72,8 +72,17 @@ impl Pipeline {
         self.crossings.clear();
         for (line, counter) in self.lines.iter_mut().enumerate() {
             self.counted.clear();
-            counter.step(at, self.tracker.tracks(), self.tracker.ended(), size, &mut self.counted);
-            let crossings = self.counted.iter().map(|&crossing| LineCrossing { line, crossing });
+            counter.step(
+                at,
+                self.tracker.tracks(),
+                self.tracker.ended(),
+                size,
+                &mut self.counted,
+            );
+            let crossings = self
+                .counted
+                .iter()
+                .map(|&crossing| LineCrossing { line, crossing });
             self.crossings.extend(crossings);
         }
         &self.crossings

@@ -91,10 +91,13 @@ fn a_turn_after_the_line_counts_both_ways_at_once_but_nothing_in_net() {
 #[test]
 fn a_track_that_breaks_on_the_line_is_continued_by_its_heir() {
     // Hidden for 0.4 s; the detector then sees only the upper half, too small to be the same track.
-    let mut tracker = Tracker::new(Settings {
-        max_lost: Duration::from_millis(250),
-        ..Settings::with_threshold(0.5)
-    }, 1);
+    let mut tracker = Tracker::new(
+        Settings {
+            max_lost: Duration::from_millis(250),
+            ..Settings::with_threshold(0.5)
+        },
+        1,
+    );
     let mut counter = LineCounter::new(vertical(CountMode::Immediate));
     let mut out = Vec::new();
     for frame in 0..50u64 {

@@ -85,7 +85,14 @@ impl Tracker {
     #[must_use]
     pub fn new(settings: Settings, first_id: u64) -> Self {
         let (tracks, ended) = (Vec::new(), Vec::new());
-        Self { settings, tracks, ended, first_id, next_id: first_id, now: None }
+        Self {
+            settings,
+            tracks,
+            ended,
+            first_id,
+            next_id: first_id,
+            now: None,
+        }
     }
 
     /// Takes the detections of the frame at `at`. A frame that is not later than the one before is ignored.
@@ -120,7 +127,7 @@ impl Tracker {
             .copied()
             .filter(|&t| at - self.tracks[t].last_seen <= WEAK_WITHIN)
             .collect();
-        let (_, _) = self.associate(at, &recent, weak, Against::Prediction);
+        let (_, _) = self.associate(at, &recent, weak, Against::PredictionClosely);
         let still: Vec<usize> = old.into_iter().filter(|&t| !self.tracks[t].seen).collect();
         let (_, strong) = self.associate(at, &still, strong, Against::LastObservation);
         let (_, strong) = self.associate(at, &new, strong, Against::Prediction);
@@ -144,19 +151,21 @@ impl Tracker {
         let mut cost = Vec::with_capacity(tracks.len() * detections.len());
         for &t in tracks {
             let track = &self.tracks[t];
-            let expected = match against {
-                Against::Prediction => &track.rect,
-                Against::LastObservation => &track.observed,
+            let (expected, least) = match against {
+                Against::Prediction => (&track.rect, self.settings.min_overlap),
+                Against::PredictionClosely => (&track.rect, WEAK_MIN_OVERLAP),
+                Against::LastObservation => (&track.observed, self.settings.min_overlap),
             };
             for detection in &detections {
                 let overlap = widen(expected).iou(&widen(&detection.rect));
-                let similar_size = similar_height(expected, &detection.rect);
-                cost.push(if overlap < self.settings.min_overlap || !similar_size {
-                    FORBIDDEN
-                } else {
-                    // The score breaks ties between two detections of one person.
-                    1.0 - overlap - 0.1 * detection.score
-                });
+                cost.push(
+                    if overlap < least || !similar_height(expected, &detection.rect) {
+                        FORBIDDEN
+                    } else {
+                        1.0 - overlap - SCORE_WEIGHT * detection.score
+                            + TURN_WEIGHT * track.turn_to(&detection.rect)
+                    },
+                );
             }
         }
         let pairs = assign(&cost, tracks.len(), detections.len());
@@ -243,12 +252,23 @@ impl Tracker {
 
 /// A track that is not yet a person is given up sooner.
 const TENTATIVE_LOST: Duration = Duration::from_millis(350);
-/// Weak detections may keep a track alive only while it is fresh.
+/// Weak detections may keep a track alive only while it is fresh ...
 const WEAK_WITHIN: Duration = Duration::from_millis(700);
+/// ... and where it is expected: a weak box is often half a person, a shadow or a post beside the way.
+const WEAK_MIN_OVERLAP: f32 = 0.5;
+/// Of two detections of one person the surer one fits a little better.
+const SCORE_WEIGHT: f32 = 0.1;
+/// A walker goes on in their direction rather than back (OC-SORT's momentum term): full weight for turning round.
+const TURN_WEIGHT: f32 = 0.2;
+/// Slower than this, in box heights per second, a person has no direction.
+const STANDING: f32 = 0.25;
+/// From one frame to the next a person's height changes by less than this factor.
+const MAX_HEIGHT_RATIO: f32 = 1.5;
 
 #[derive(Clone, Copy)]
 enum Against {
     Prediction,
+    PredictionClosely,
     LastObservation,
 }
 
@@ -281,6 +301,20 @@ impl Track {
         self.hits += 1;
     }
 
+    /// How far somebody at `rect` would have turned off this track's way: 0 straight on, 1 straight back.
+    fn turn_to(&self, rect: &Rect) -> f32 {
+        let (vx, vy) = self.filter.velocity();
+        let speed = vx.hypot(vy);
+        let centre = |rect: &Rect| ((rect.x0 + rect.x1) / 2.0, (rect.y0 + rect.y1) / 2.0);
+        let ((x, y), (to_x, to_y)) = (centre(&self.observed), centre(rect));
+        let (dx, dy) = (to_x - x, to_y - y);
+        let way = dx.hypot(dy);
+        if speed < STANDING * self.observed.height() || way < 1.0 {
+            return 0.0;
+        }
+        (1.0 - (dx * vx + dy * vy) / (speed * way)) / 2.0
+    }
+
     /// The latest detection that was tied to this track, as the detector gave it.
     #[must_use]
     pub const fn observed(&self) -> &Rect {
@@ -297,7 +331,7 @@ impl Track {
 /// Widened by a share of its size on every side, so that a person who walked further than their own width between two
 /// frames still overlaps (Yang et al., "C-BIoU", WACV 2023).
 fn widen(rect: &Rect) -> Rect {
-    const SHARE: f32 = 0.3;
+    const SHARE: f32 = 0.15;
     let (dx, dy) = (rect.width() * SHARE, rect.height() * SHARE * 0.5);
     Rect {
         x0: rect.x0 - dx,
@@ -309,7 +343,7 @@ fn widen(rect: &Rect) -> Rect {
 
 fn similar_height(a: &Rect, b: &Rect) -> bool {
     let ratio = a.height() / b.height().max(1.0);
-    (0.4..=2.5).contains(&ratio)
+    (1.0 / MAX_HEIGHT_RATIO..=MAX_HEIGHT_RATIO).contains(&ratio)
 }
 
 fn between(a: &Rect, b: &Rect, share: f32) -> Rect {

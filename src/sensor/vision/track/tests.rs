@@ -139,10 +139,13 @@ fn garbage_detections_never_panic_and_never_become_tracks() {
 
 #[test]
 fn a_crowd_beyond_the_limit_does_not_grow_memory() {
-    let mut tracker = Tracker::new(Settings {
-        max_tracks: 10,
-        ..Settings::with_threshold(0.5)
-    }, 1);
+    let mut tracker = Tracker::new(
+        Settings {
+            max_tracks: 10,
+            ..Settings::with_threshold(0.5)
+        },
+        1,
+    );
     let crowd: Vec<_> = (0..100)
         .map(|i| detection(i as f32 * 200.0, 0.0, 0.9))
         .collect();
