@@ -93,14 +93,6 @@ pub struct Content {
     pub faults: Vec<(Stream, String)>,
 }
 
-impl Content {
-    /// How many events there are.
-    #[must_use]
-    pub fn events(&self) -> u64 {
-        self.present.0.iter().map(RangeSet::total).sum()
-    }
-}
-
 /// An open segment.
 pub struct Segment {
     dir: PathBuf,
