@@ -2,6 +2,8 @@
 //!
 //! One test, in its own process: a loaded library cannot be unloaded. Needs a C compiler.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // a test may
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
