@@ -3,6 +3,8 @@
 //! Needs the test clips and weights (`FOOTFALL_DATA`), the ONNX Runtime library, and a Python with
 //! onnxruntime, opencv and numpy (`FOOTFALL_PYTHON`, `target/py/bin/python` or `python3`).
 
+#![allow(clippy::unwrap_used, clippy::panic)] // a test may
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use ort::LoadDynamicError;
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 
@@ -81,11 +82,12 @@ fn places(configured: Option<&Path>) -> Places {
     if let Some(path) = std::env::var_os(LIBRARY_VARIABLE).filter(|path| !path.is_empty()) {
         return named(Path::new(&path), LIBRARY_VARIABLE);
     }
-    // The project's directory is the working directory or one above the executable (target/debug/…).
+    // The project's directory is the working directory, or that of target/PROFILE/footfall and of
+    // target/PROFILE/deps/TEST.
     let executable = std::env::current_exe().unwrap_or_default();
     let projects = [Path::new("")]
         .into_iter()
-        .chain(executable.ancestors().skip(1).take(5));
+        .chain(executable.ancestors().skip(3).take(2));
     let mut paths = vec![PathBuf::from(SYSTEM_LIBRARY)];
     paths.extend(projects.map(|project| project.join(PROJECT_LIBRARY)));
     Places {
@@ -132,10 +134,10 @@ fn shared_library(path: &Path) -> Result<(), String> {
 
 /// Loads the library and makes the environment.
 fn open(path: &Path) -> Result<Environment, String> {
-    // The binding panics when a library has the right functions and an unknown version behind them.
+    // The binding panics when a library has the right function and an unknown interface behind it.
     let opened = catch_unwind(AssertUnwindSafe(|| {
         let environment = ort::init_from(path)
-            .map_err(|error| error.to_string())?
+            .map_err(describe)?
             .with_name("footfall")
             .with_telemetry(false)
             .with_logger(Arc::new(log))
@@ -144,7 +146,16 @@ fn open(path: &Path) -> Result<Environment, String> {
         environment.set_log_level(LogLevel::Warning);
         Ok(environment)
     }));
-    opened.unwrap_or_else(|_| Err("its version does not fit".to_owned()))
+    opened.unwrap_or_else(|_| Err("its interface is unknown".to_owned()))
+}
+
+fn describe(error: LoadDynamicError) -> String {
+    match error {
+        LoadDynamicError::Dlopen { error, .. } => error.to_string(),
+        LoadDynamicError::MissingApi { .. } => "a library, but not ONNX Runtime".to_owned(),
+        LoadDynamicError::BadVersion { version_str, .. } => format!("version {version_str}"),
+        other => other.to_string(),
+    }
 }
 
 /// Passes the library's own warnings on. Its chatter at load time is left out.

@@ -152,7 +152,7 @@ fn a_name_is_looked_up_in_the_given_directories_first() {
 #[test]
 fn every_manifest_that_ships_is_valid_and_named_like_its_file() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("models");
-    let manifests = available(&[dir.clone()]);
+    let manifests = available(std::slice::from_ref(&dir));
     let shipped = manifests.iter().filter(|(path, _)| path.starts_with(&dir));
     let mut count = 0;
     for (path, manifest) in shipped {
