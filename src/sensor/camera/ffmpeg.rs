@@ -348,3 +348,6 @@ fn parse_probe(text: &str) -> Option<ClipInfo> {
         codec: value("codec_name")?.to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests;
