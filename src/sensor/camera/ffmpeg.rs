@@ -194,7 +194,7 @@ struct Running {
 impl Running {
     fn start(program: &str, path: &Path, why: &str) -> Result<Self, CameraError> {
         let mut child = Command::new(program)
-            // Two threads of the box are enough; the input may name no other file and no network address.
+            // One decoding thread leaves the box to inference; a playlist cannot reach out to the network.
             .args(["-nostdin", "-v", "error", "-threads", "1"])
             .args(["-protocol_whitelist", "file", "-i"])
             .arg(url(path))
@@ -348,3 +348,6 @@ fn parse_probe(text: &str) -> Option<ClipInfo> {
         codec: value("codec_name")?.to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -192,9 +192,7 @@ fn guarded<T>(decode: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
 
 fn in_words(error: gif::DecodingError) -> String {
     match error {
-        gif::DecodingError::Io(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
-            "the file ends here".to_owned()
-        }
+        gif::DecodingError::UnexpectedEof => "the file ends here".to_owned(),
         other => other.to_string(),
     }
 }
@@ -206,3 +204,6 @@ fn damaged(path: &Path, good: u64, why: &str) -> CameraError {
         RECORD_AGAIN,
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -374,7 +374,9 @@ mod tests {
             .ue(1)
             .u(1, 0);
         bits.ue(columns - 1).ue(rows - 1).u(1, 1).u(1, 1).u(1, 1);
-        crop.map(|side| bits.ue(side).0.len());
+        for side in crop {
+            bits.ue(side);
+        }
         match colours {
             Some((full, matrix)) => {
                 bits.u(1, 1).u(2, 0).u(1, 1).u(3, 5).u(1, full);

@@ -30,7 +30,8 @@ pub struct Paced {
     repeat: bool,
     clock: SharedClock,
     stop: Arc<AtomicBool>,
-    sleep: fn(&SharedClock, Duration),
+    /// Replaced in tests, where nobody sleeps.
+    sleep: Box<dyn Fn(Duration) + Send>,
     /// Time since boot at which time 0 of this source was due.
     start: Option<Duration>,
     round: Round,
@@ -59,7 +60,7 @@ impl Paced {
             repeat,
             clock,
             stop,
-            sleep: |_, time| std::thread::sleep(time),
+            sleep: Box::new(std::thread::sleep),
             start: None,
             round: Round::default(),
         }
@@ -68,9 +69,10 @@ impl Paced {
     /// Waits until the frame of time `at` is due; `false` when the source is to stop.
     fn wait(&mut self, at: Duration) -> bool {
         let now = self.clock.now().boot;
-        let start = *self.start.get_or_insert(now.saturating_sub(at));
+        let mut start = *self.start.get_or_insert(now.saturating_sub(at));
         if now > start + at + PATIENCE {
-            self.start = Some(now.saturating_sub(at));
+            start = now.saturating_sub(at);
+            self.start = Some(start);
         }
         loop {
             if self.stop.load(Ordering::Relaxed) {
@@ -80,7 +82,7 @@ impl Paced {
             if left.is_zero() {
                 return true;
             }
-            (self.sleep)(&self.clock, left.min(NAP));
+            (self.sleep)(left.min(NAP));
         }
     }
 }

@@ -27,6 +27,8 @@ mod matroska;
 mod mp4;
 mod open;
 mod pictures;
+#[cfg(test)]
+mod testing;
 mod yuv;
 
 pub use open::{ClipInfo, FileSpec, open, probe};

@@ -157,3 +157,59 @@ fn foreign(start: &[u8]) -> Option<&'static str> {
         .map(|(_, what)| *what)
         .or_else(|| start.iter().all(text).then_some("a text file"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::*;
+
+    #[test]
+    fn what_is_no_recording_is_one_clear_error_from_open_and_from_probe() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, content, words) in [
+            ("empty.mp4", &b""[..], "the file is empty"),
+            (
+                "notes.mp4",
+                b"Bring the ladder on Tuesday.\n",
+                "a text file, not a recording",
+            ),
+            (
+                "a.mp4",
+                b"PK\x03\x04\x14\0\x06\0",
+                "a ZIP archive, not a recording",
+            ),
+            ("a.avi", b"\x89PNG\r\n\x1a\n\0\0", "is a single picture"),
+            (
+                "b.mp4",
+                b"\0\0\0\x10ftypisom\0\0\0\0",
+                "index (moov) is missing",
+            ),
+            ("c.gif", b"GIF89a", "the file ends here"),
+        ] {
+            let path = dir.path().join(name);
+            write(&path, content);
+            for error in [
+                open(&spec(&path)).err().unwrap(),
+                probe(&spec(&path)).unwrap_err(),
+            ] {
+                let text = error.to_string();
+                assert!(text.starts_with(&*path.to_string_lossy()), "{text}");
+                assert!(text.contains(words), "{text}");
+                assert!(matches!(error, CameraError::BadData { .. }), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_unavailable() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = open(&spec(&dir.path().join("none.mp4"))).err().unwrap();
+        assert!(matches!(error, CameraError::Unavailable { .. }));
+        assert!(error.to_string().ends_with("check the path"), "{error}");
+        let device = open(&spec(Path::new("/dev/null"))).err().unwrap();
+        assert!(
+            device.to_string().contains("neither a file nor a folder"),
+            "{device}"
+        );
+    }
+}

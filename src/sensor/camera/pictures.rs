@@ -198,3 +198,110 @@ fn part(text: &str) -> &str {
     let end = text.find(|c: char| c.is_ascii_digit() != digit);
     end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::*;
+    use super::super::{open, probe};
+    use super::*;
+    use image::{Rgb, RgbImage};
+
+    fn picture(folder: &Path, name: &str, width: u32, height: u32, red: u8) {
+        let pixels = RgbImage::from_pixel(width, height, Rgb([red, 10, 20]));
+        pixels.save(folder.join(name)).unwrap();
+    }
+
+    #[test]
+    fn pictures_come_in_the_order_in_which_people_count() {
+        let mut names = [
+            "img10.png",
+            "IMG3.png",
+            "img2.png",
+            "img02.png",
+            "img2b.png",
+            "a.png",
+            "7.png",
+            "10.png",
+        ];
+        names.sort_by(|a, b| natural(a, b));
+        assert_eq!(
+            names,
+            [
+                "7.png",
+                "10.png",
+                "IMG3.png",
+                "a.png",
+                "img02.png",
+                "img2.png",
+                "img2b.png",
+                "img10.png"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_folder_plays_its_pictures_at_the_given_rate_and_ignores_other_files() {
+        let dir = tempfile::tempdir().unwrap();
+        picture(dir.path(), "shot9.png", 8, 6, 9);
+        picture(dir.path(), "shot10.PNG", 8, 6, 10);
+        picture(dir.path(), "shot11.webp", 8, 6, 11);
+        picture(dir.path(), "shot12.jpeg", 8, 6, 12);
+        write(&dir.path().join("notes.txt"), b"no picture");
+        write(
+            &dir.path().join("._shot9.png"),
+            b"what some computers leave behind",
+        );
+        let spec = super::super::FileSpec {
+            path: dir.path().to_owned(),
+            picture_fps: 4.0,
+        };
+        let mut reds = Vec::new();
+        let mut source = open(&spec).unwrap();
+        let played = play(&mut source, |frame| reds.push(frame.rgb[0]));
+        assert!(played.end.is_ok());
+        assert_eq!(reds[..3], [9, 10, 11]);
+        assert!(reds[3].abs_diff(12) <= 3);
+        let times: Vec<u128> = played.times.iter().map(Duration::as_millis).collect();
+        assert_eq!(times, [0, 250, 500, 750]);
+        let info = probe(&spec).unwrap();
+        assert_eq!(
+            (info.width, info.height, info.frames, info.fps),
+            (8, 6, Some(4), 4.0)
+        );
+    }
+
+    #[test]
+    fn a_picture_of_another_size_is_an_error_that_names_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        picture(dir.path(), "1.png", 8, 6, 1);
+        picture(dir.path(), "2.png", 9, 6, 1);
+        let played = play_file(dir.path(), |_| {});
+        assert_eq!(played.times.len(), 1);
+        let text = played.end.unwrap_err().to_string();
+        assert!(
+            text.contains("2.png") && text.contains("9x6") && text.contains("8x6"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_damaged_picture_is_an_error_that_names_the_file_and_how_many_were_good() {
+        let dir = tempfile::tempdir().unwrap();
+        picture(dir.path(), "1.png", 8, 6, 1);
+        picture(dir.path(), "2.png", 8, 6, 1);
+        let bytes = std::fs::read(dir.path().join("2.png")).unwrap();
+        write(&dir.path().join("2.png"), &bytes[..bytes.len() - 30]);
+        let text = play_file(dir.path(), |_| {}).end.unwrap_err().to_string();
+        assert!(
+            text.contains("2.png") && text.contains("after 1 good"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_folder_without_pictures_is_one_clear_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = open(&spec(dir.path())).err().unwrap().to_string();
+        assert!(text.contains("no JPEG, PNG or WebP picture"), "{text}");
+    }
+}

@@ -4,17 +4,19 @@
 
 use super::Frame;
 
-/// Which numbers turn YUV into RGB, in 1/65536.
+/// Which numbers turn YUV into RGB. 16-bit, so that compilers turn the loop into vector code: half the
+/// time of 32-bit arithmetic, within one step of the exact result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Matrix {
     /// Luma of black.
-    black: i32,
-    luma: i32,
-    /// V to red, U to green, V to green, U to blue.
-    vr: i32,
-    ug: i32,
-    vg: i32,
-    ub: i32,
+    black: i16,
+    /// In 1/16384.
+    luma: i16,
+    /// V to red, U to green, V to green, U to blue, in 1/8192.
+    vr: i16,
+    ug: i16,
+    vg: i16,
+    ub: i16,
 }
 
 impl Matrix {
@@ -31,11 +33,11 @@ impl Matrix {
         };
         Self {
             black: if full { 0 } else { 16 },
-            luma: fixed(luma),
-            vr: fixed(2.0 * (1.0 - kr) * chroma),
-            ug: fixed(-2.0 * kb * (1.0 - kb) / kg * chroma),
-            vg: fixed(-2.0 * kr * (1.0 - kr) / kg * chroma),
-            ub: fixed(2.0 * (1.0 - kb) * chroma),
+            luma: rounded(luma * 16384.0),
+            vr: rounded(2.0 * (1.0 - kr) * chroma * 8192.0),
+            ug: rounded(-2.0 * kb * (1.0 - kb) / kg * chroma * 8192.0),
+            vg: rounded(-2.0 * kr * (1.0 - kr) / kg * chroma * 8192.0),
+            ub: rounded(2.0 * (1.0 - kb) * chroma * 8192.0),
         }
     }
 
@@ -51,13 +53,12 @@ impl Matrix {
     }
 }
 
-const fn fixed(value: f64) -> i32 {
-    let scaled = value * 65536.0;
-    (if scaled < 0.0 {
-        scaled - 0.5
+const fn rounded(value: f64) -> i16 {
+    (if value < 0.0 {
+        value - 0.5
     } else {
-        scaled + 0.5
-    }) as i32
+        value + 0.5
+    }) as i16
 }
 
 /// One decoded picture. A plane's row may be longer than the picture is wide.
@@ -96,45 +97,36 @@ pub(super) fn to_rgb(planes: &Planes<'_>, matrix: Matrix, frame: &mut Frame) {
 
 /// One row: `rgb.len() / 3` pixels.
 fn row(y: &[u8], u: &[u8], v: &[u8], m: Matrix, rgb: &mut [u8]) {
-    let chroma = u.iter().zip(v);
-    for ((rgb, y), (u, v)) in rgb.chunks_mut(6).zip(y.chunks(2)).zip(chroma) {
-        let tint = Tint::new(*u, *v, m);
-        match (rgb, y) {
-            ([r0, g0, b0, r1, g1, b1], [left, right]) => {
-                [*r0, *g0, *b0] = tint.pixel(*left, m);
-                [*r1, *g1, *b1] = tint.pixel(*right, m);
-            }
-            // The last pixel of an odd width.
-            ([r, g, b], [left, ..]) => [*r, *g, *b] = tint.pixel(*left, m),
-            _ => {}
-        }
+    let (pairs, odd) = rgb.as_chunks_mut();
+    let mut chroma = u.iter().zip(v);
+    for ((rgb, [left, right]), (u, v)) in pairs.iter_mut().zip(y.as_chunks().0).zip(&mut chroma) {
+        let tint = tint(*u, *v, m);
+        let ([r0, g0, b0], [r1, g1, b1]) = (pixel(*left, tint, m), pixel(*right, tint, m));
+        *rgb = [r0, g0, b0, r1, g1, b1];
+    }
+    if let ([r, g, b], Some(y), Some((u, v))) = (odd, y.get(2 * pairs.len()), chroma.next()) {
+        [*r, *g, *b] = pixel(*y, tint(*u, *v, m), m);
     }
 }
 
-/// What two neighbouring pixels share, in 1/65536, with the rounding half added.
-struct Tint {
-    r: i32,
-    g: i32,
-    b: i32,
+/// What two neighbouring pixels share: red, green and blue in 1/32.
+#[inline(always)]
+const fn tint(u: u8, v: u8, m: Matrix) -> [i16; 3] {
+    let (u, v) = ((u as i16 - 128) << 8, (v as i16 - 128) << 8);
+    [high(v, m.vr), high(u, m.ug) + high(v, m.vg), high(u, m.ub)]
 }
 
-impl Tint {
-    #[inline(always)]
-    fn new(u: u8, v: u8, m: Matrix) -> Self {
-        let (u, v) = (i32::from(u) - 128, i32::from(v) - 128);
-        let half = 1 << 15;
-        Self {
-            r: m.vr * v + half,
-            g: m.ug * u + m.vg * v + half,
-            b: m.ub * u + half,
-        }
-    }
+#[inline(always)]
+fn pixel(y: u8, tint: [i16; 3], m: Matrix) -> [u8; 3] {
+    let y = high((i16::from(y) - m.black) << 7, m.luma);
+    // Cut off, not rounded: ffmpeg and OpenCV do so, and detectors are trained on what those give.
+    tint.map(|tint| ((y + tint) >> 5).clamp(0, 255) as u8)
+}
 
-    #[inline(always)]
-    fn pixel(&self, y: u8, m: Matrix) -> [u8; 3] {
-        let y = m.luma * (i32::from(y) - m.black);
-        [self.r + y, self.g + y, self.b + y].map(|value| (value >> 16).clamp(0, 255) as u8)
-    }
+/// The high half of a product.
+#[inline(always)]
+const fn high(a: i16, b: i16) -> i16 {
+    ((a as i32 * b as i32) >> 16) as i16
 }
 
 #[cfg(test)]
@@ -202,7 +194,7 @@ mod tests {
         let u = [[128_u8, 128, 255, 255]; 2].concat();
         let frame = convert(3, 3, &y, &u, &u, Matrix::BT601);
         assert_eq!((frame.width, frame.height, frame.rgb.len()), (3, 3, 27));
-        let grey = [40, 40, 40, 51, 51, 51, 63, 63, 63];
+        let grey = [39, 39, 39, 51, 51, 51, 62, 62, 62];
         assert_eq!(frame.rgb, [grey; 3].concat());
     }
 

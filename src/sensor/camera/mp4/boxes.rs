@@ -60,14 +60,6 @@ pub(super) fn find_path<'a>(content: &'a [u8], path: &[&[u8; 4]]) -> Option<&'a 
 }
 
 /// Big-endian number at a byte offset.
-pub(super) fn be16(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes
-        .get(at..)?
-        .first_chunk()
-        .map(|b| u16::from_be_bytes(*b))
-}
-
-/// Big-endian number at a byte offset.
 pub(super) fn be32(bytes: &[u8], at: usize) -> Option<u32> {
     bytes
         .get(at..)?

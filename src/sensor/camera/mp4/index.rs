@@ -5,7 +5,7 @@ use std::fs::File;
 use std::iter::repeat_n;
 use std::os::unix::fs::FileExt;
 
-use super::boxes::{Head, be16, be32, be64, boxes, find, find_path, table};
+use super::boxes::{Head, be32, be64, boxes, find, find_path, table};
 use super::fragments;
 
 /// Largest index that is read into memory, bytes; a day of video needs about 20 MB.
@@ -39,9 +39,6 @@ pub(super) enum Codec {
 #[derive(Debug)]
 pub(super) struct Index {
     pub(super) codec: Codec,
-    /// Pixels, as the sample description says.
-    pub(super) width: u16,
-    pub(super) height: u16,
     /// Units per second, at least 1.
     pub(super) timescale: u32,
     /// In decoding order.
@@ -108,8 +105,6 @@ pub(super) fn read(file: &File, length: u64) -> Result<Index, Fault> {
         .unwrap_or(0);
     Ok(Index {
         codec: track.codec,
-        width: track.width,
-        height: track.height,
         timescale: track.timescale,
         samples: track.samples,
         shown,
@@ -169,8 +164,6 @@ fn read_bytes(file: &File, offset: u64, size: u64) -> Result<Vec<u8>, Fault> {
 struct Track {
     id: u32,
     codec: Codec,
-    width: u16,
-    height: u16,
     timescale: u32,
     samples: Vec<Sample>,
     shown: std::ops::Range<i64>,
@@ -217,8 +210,6 @@ fn video_track(moov: &[u8]) -> Result<Track, Fault> {
     Ok(Track {
         id: be32(tkhd, versioned(tkhd, 12, 20)).unwrap_or(0),
         codec,
-        width: be16(entry, 24).unwrap_or(0),
-        height: be16(entry, 26).unwrap_or(0),
         timescale,
         samples: samples(stbl)?,
         shown: shown(trak, timescale, movie_timescale.unwrap_or(0))?,
