@@ -16,6 +16,8 @@ struct Lane {
     /// The event with sequence `n` is at `n - 1`.
     events: Vec<Vec<u8>>,
     acked: BTreeSet<u64>,
+    /// 1 to here are all acknowledged.
+    upto: u64,
 }
 
 pub struct MemoryQueue {
@@ -119,6 +121,9 @@ impl Queue for MemoryQueue {
             let lane = &mut lanes[stream.index()];
             assert!(*range.start() >= 1 && *range.end() <= lane.events.len() as u64);
             lane.acked.extend(range);
+            while lane.acked.contains(&(lane.upto + 1)) {
+                lane.upto += 1;
+            }
         }
         self.acks.send_modify(|turn| *turn += 1);
         Ok(())
@@ -136,9 +141,7 @@ impl Queue for MemoryQueue {
         let last = lane.events.len() as u64;
         StreamStat {
             last,
-            acked: (1..=last)
-                .take_while(|sequence| lane.acked.contains(sequence))
-                .count() as u64,
+            acked: lane.upto,
             pending: last - lane.acked.len() as u64,
         }
     }
