@@ -53,10 +53,13 @@ impl Fault {
         match error {
             ConnectionError::ConnectionRefused(code) => connect_refused(*code, broker),
             ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => {
-                Self::disconnected(disconnect_words(*reason_code, broker))
+                thrown_out(*reason_code, broker)
             }
             ConnectionError::Timeout(_) => Self::disconnected(format!(
                 "{broker} does not answer: check the network, the address and any firewall"
+            )),
+            ConnectionError::Tls(TlsError::Io(error)) => Self::disconnected(format!(
+                "{broker} broke off the TLS handshake ({error}): check that it expects TLS on this port"
             )),
             ConnectionError::Tls(error) => Self::tls(format!(
                 "TLS with {broker} failed ({error}): check the name in uplink.broker"
@@ -133,15 +136,17 @@ fn connect_refused(code: ConnectReturnCode, broker: &str) -> Fault {
     Fault::refused(message)
 }
 
-fn disconnect_words(code: DisconnectReasonCode, broker: &str) -> String {
+fn thrown_out(code: DisconnectReasonCode, broker: &str) -> Fault {
     match code {
-        DisconnectReasonCode::SessionTakenOver => format!(
+        DisconnectReasonCode::SessionTakenOver => Fault::refused(format!(
             "another client with this box's client id connected to {broker}: two boxes must not share one tenant, store and box name"
-        ),
+        )),
         DisconnectReasonCode::ServerShuttingDown => {
-            format!("{broker} is shutting down; connecting again")
+            Fault::disconnected(format!("{broker} is shutting down; connecting again"))
         }
-        other => format!("{broker} closed the connection ({other:?}); see the broker's log"),
+        other => Fault::disconnected(format!(
+            "{broker} closed the connection ({other:?}); see the broker's log"
+        )),
     }
 }
 

@@ -112,13 +112,10 @@ impl Ledger {
             .sum();
         self.sendings.clear();
         self.window = 0;
-        for lane in &mut self.lanes {
-            lane.refusals = 0;
-            lane.paused_until = Duration::ZERO;
-            // The next connection starts from the oldest unacknowledged event, refused ones included.
-            if let Some(aside) = &mut lane.aside {
-                aside.again_at = None;
-            }
+        // The next connection starts from the oldest unacknowledged event, refused ones included. Pauses stay:
+        // some brokers cut the connection at a refusal, and the other streams must get through all the same.
+        for aside in self.lanes.iter_mut().filter_map(|lane| lane.aside.as_mut()) {
+            aside.again_at = None;
         }
         returned
     }

@@ -43,8 +43,7 @@ pub use settings::{Settings, UplinkError};
 use state::Reporter;
 pub use state::{LinkState, LinkStatus};
 
-/// A connection that held for so long was a good one: the next wait is short again. A shorter one may
-/// be part of a fight, such as two boxes with one name.
+/// A connection that held for so long was a good one, even if nothing had to be sent.
 const STEADY: Duration = Duration::from_secs(10);
 
 /// What the box tells about itself when it comes online, besides its boot id and what is pending.
@@ -106,17 +105,20 @@ impl Uplink {
                 Ok(link) => {
                     tracing::info!(%broker, "connected");
                     shared.reporter.connected();
-                    let since = shared.now();
+                    let (since, acked) = (shared.now(), shared.reporter.events_acked());
                     let end = Session::new(&mut shared, link).run(&mut stop).await;
                     let returned = shared.ledger.cut();
-                    if shared.now().saturating_sub(since) >= STEADY {
-                        backoff.reset();
-                    }
+                    let held = shared.now().saturating_sub(since) >= STEADY;
+                    let useful = held || shared.reporter.events_acked() > acked;
                     match end {
                         End::Left => break,
                         End::Closed => return Err(QueueClosed),
                         End::Lost(fault) => {
                             tracing::warn!(%broker, returned, "the connection is lost");
+                            // Two boxes with one name throw each other out, however useful: they slow down.
+                            if useful && fault.state != LinkState::Refused {
+                                backoff.reset();
+                            }
                             fault
                         }
                     }

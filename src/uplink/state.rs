@@ -172,6 +172,10 @@ impl Reporter {
         self.update(|status| status.counters.connections += 1);
     }
 
+    pub(super) fn events_acked(&self) -> u64 {
+        self.status.borrow().counters.events_acked
+    }
+
     pub(super) fn stopped(&self) {
         self.enter(LinkState::Stopped, "");
         self.update(|status| status.in_flight = 0);

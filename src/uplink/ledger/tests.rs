@@ -424,6 +424,20 @@ fn one_refused_stream_does_not_hold_up_the_others() {
 }
 
 #[test]
+fn given_a_broker_that_cuts_at_a_refusal_the_refused_stream_lets_the_others_pass_on_the_next_connection()
+ {
+    let mut ledger = connected(4);
+    assert_eq!(send(&mut ledger, 1, Duration::ZERO), Stream::Alarm);
+    ledger.acked(1, false, Duration::ZERO).unwrap();
+    ledger.cut();
+    ledger.connected(4, [0; 4]);
+    let next = |ledger: &mut Ledger, now| ledger.next_stream(ALL_WAITING, now);
+    assert_eq!(next(&mut ledger, Duration::ZERO), Some(Stream::Count));
+    assert_eq!(next(&mut ledger, FIRST_PAUSE), Some(Stream::Alarm));
+    assert_eq!(ledger.cursor(Stream::Alarm), 0);
+}
+
+#[test]
 fn pauses_after_refusals_grow_to_a_limit() {
     let mut ledger = connected(1);
     let (mut now, mut longest) = (Duration::ZERO, Duration::ZERO);

@@ -1,0 +1,133 @@
+//! An uplink with an outbox in memory, and a subscriber in the place of the cloud.
+
+#![allow(dead_code)] // each test file uses its own part
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use footfall::clock::SystemClock;
+use footfall::config::schema;
+use footfall::event::Identity;
+use footfall::uplink::subscriber::{Seen, Subscriber, Subscription};
+use footfall::uplink::{Birth, LinkStatus, QueueClosed, Settings, Uplink};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::memory_queue::MemoryQueue;
+
+pub const BASE: &str = "footfall/v1/acme/shop-7/box-0042";
+/// Far more than any of it takes, on a busy machine too.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub struct Rig {
+    pub queue: Arc<MemoryQueue>,
+    pub status: watch::Receiver<LinkStatus>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<Result<(), QueueClosed>>,
+}
+
+impl Rig {
+    pub fn start(config: &schema::Uplink, queue: Arc<MemoryQueue>) -> Self {
+        let identity = Identity {
+            tenant: "acme".into(),
+            store: "shop-7".into(),
+            box_id: "box-0042".into(),
+            boot_id: "5f0c".into(),
+            zone: TimeZone::UTC,
+        };
+        let (stop, stopped) = watch::channel(false);
+        let (status_tx, status) = watch::channel(LinkStatus::off(Timestamp::UNIX_EPOCH));
+        let uplink = Uplink {
+            settings: Settings::from_config(config, &identity).unwrap().unwrap(),
+            queue: queue.clone(),
+            clock: Arc::new(SystemClock::new(true)),
+            status: status_tx,
+            birth: Birth {
+                version: "0.1.0".into(),
+                config_sha256: "c0ffee".into(),
+                capabilities: vec!["vision".into()],
+            },
+            grace: Duration::from_secs(30),
+        };
+        Self {
+            queue,
+            status,
+            stop,
+            task: tokio::spawn(uplink.run(stopped)),
+        }
+    }
+
+    /// Waits until the link's state is as wanted, and gives it.
+    pub async fn until(
+        &mut self,
+        what: &str,
+        wanted: impl FnMut(&LinkStatus) -> bool,
+    ) -> LinkStatus {
+        until(&mut self.status, what, wanted).await
+    }
+
+    /// Waits until the outbox has nothing left.
+    pub async fn until_delivered(&self) {
+        let mut acks = self.queue.acks();
+        until(&mut acks, "everything is acknowledged", |_| {
+            self.queue.pending() == 0
+        })
+        .await;
+    }
+
+    /// Stops in order, and gives the last state.
+    pub async fn stop(self) -> LinkStatus {
+        self.stop.send_replace(true);
+        let ended = tokio::time::timeout(PATIENCE, self.task).await;
+        ended.expect("the uplink stops").unwrap().unwrap();
+        self.status.borrow().clone()
+    }
+}
+
+pub fn plain(url: String) -> schema::Uplink {
+    schema::Uplink {
+        broker: Some(url),
+        batch_events: 10,
+        ..schema::Uplink::default()
+    }
+}
+
+/// A subscriber whose subscription is in place.
+pub async fn subscriber(port: u16, credentials: Option<(&str, &str)>) -> Subscriber {
+    let subscriber = Subscriber::start(Subscription {
+        host: "127.0.0.1".into(),
+        port,
+        base: BASE.into(),
+        client_id: "cloud".into(),
+        credentials: credentials.map(|(user, password)| (user.into(), password.into())),
+    });
+    until(&mut subscriber.watch(), "subscribed", |seen| {
+        seen.subscribed
+    })
+    .await;
+    subscriber
+}
+
+/// Waits until all events of the queue have reached the subscriber.
+pub async fn until_received(subscriber: &Subscriber, events: u64) -> Seen {
+    let wanted = |seen: &Seen| seen.report.received() >= events && seen.report.is_complete();
+    until(&mut subscriber.watch(), "everything has arrived", wanted).await
+}
+
+pub async fn until<T: Clone + std::fmt::Debug>(
+    watched: &mut watch::Receiver<T>,
+    what: &str,
+    wanted: impl FnMut(&T) -> bool,
+) -> T {
+    let found = tokio::time::timeout(PATIENCE, watched.wait_for(wanted)).await;
+    match found.map(|found| found.map(|value| value.clone())) {
+        Ok(Ok(value)) => value,
+        Ok(Err(_)) => panic!("gave up before: {what}; last {:?}", watched.borrow()),
+        Err(_) => panic!(
+            "not within {PATIENCE:?}: {what}; last {:?}",
+            watched.borrow()
+        ),
+    }
+}
