@@ -1,4 +1,5 @@
 //! The uplink against a real broker: everything arrives, whatever happens to the broker and the line.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy spares test functions, not their helpers
 
 #[path = "common/cutter.rs"]
 mod cutter;
@@ -10,11 +11,14 @@ mod mosquitto;
 mod uplink_rig;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cutter::{Cutter, Plan};
+use footfall::clock::{FakeClock, SystemClock};
 use footfall::config::schema;
 use footfall::event::Stream;
 use footfall::uplink::LinkState;
+use jiff::Timestamp;
 use memory_queue::MemoryQueue;
 use mosquitto::{Mosquitto, free_port};
 use uplink_rig::{Rig, plain, subscriber, until, until_received};
@@ -188,6 +192,64 @@ async fn given_an_outbox_that_fails_for_a_while_the_link_says_so_and_catches_up(
         .await;
     let last = rig.stop().await;
     assert_eq!(last.counters.connections, 1, "the connection was kept");
+}
+
+/// A line on which the broker's greeting comes through, and no answer after it.
+async fn deaf_line(broker: &Mosquitto) -> Cutter {
+    let plan = Plan {
+        sent: usize::MAX,
+        answered: 60,
+        swallowed: usize::MAX,
+    };
+    Cutter::start(broker.port(), vec![plan]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn given_no_answers_a_stop_ends_with_the_grace_time_and_the_events_stay() {
+    let Some(broker) = Mosquitto::start("") else {
+        return;
+    };
+    let line = deaf_line(&broker).await;
+    let queue = Arc::new(MemoryQueue::default());
+    queue.produce(Stream::Count, 1000, 10);
+    let config = plain(format!("mqtt://127.0.0.1:{}", line.port));
+    let clock = Arc::new(SystemClock::new(true));
+    let mut rig = Rig::start_with(&config, queue.clone(), clock, Duration::from_secs(2));
+    rig.until("a full window", |status| status.in_flight == 20)
+        .await;
+    assert_eq!(rig.stop().await.state, LinkState::Stopped);
+    assert!(queue.pending() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn given_a_broker_that_stops_answering_publishes_the_connection_is_given_up_and_nothing_is_missing()
+ {
+    let Some(broker) = Mosquitto::start("") else {
+        return;
+    };
+    let line = deaf_line(&broker).await;
+    let cloud = subscriber(broker.port(), None).await;
+    let queue = Arc::new(MemoryQueue::default());
+    queue.produce(Stream::Count, 1000, 10);
+    let config = plain(format!("mqtt://127.0.0.1:{}", line.port));
+    let clock = Arc::new(FakeClock::at(Timestamp::UNIX_EPOCH));
+    let grace = Duration::from_secs(30);
+    let mut rig = Rig::start_with(&config, queue.clone(), clock.clone(), grace);
+    rig.until("a full window", |status| status.in_flight == 20)
+        .await;
+    clock.advance(Duration::from_secs(61));
+    queue.produce(Stream::Count, 1, 10); // the session looks at its clock again
+    let status = rig
+        .until("given up", |status| status.counters.connections_lost == 1)
+        .await;
+    assert!(
+        status.message.contains("does not acknowledge"),
+        "{}",
+        status.message
+    );
+    rig.until_delivered().await;
+    until_received(&cloud, 1001).await;
+    rig.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,5 @@
 //! The built-in broker of the demo carries QoS 1 from the uplink to the subscriber.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy spares test functions, not their helpers
 #![cfg(feature = "embedded-broker")]
 
 #[path = "common/memory_queue.rs"]

@@ -1,4 +1,5 @@
 //! What a real broker refuses: the box, a topic, a packet's size.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy spares test functions, not their helpers
 
 #[path = "common/memory_queue.rs"]
 mod memory_queue;
@@ -15,6 +16,7 @@ use footfall::config::schema;
 use footfall::event::Stream;
 use footfall::outbox::Queue;
 use footfall::uplink::LinkState;
+use footfall::uplink::subscriber::Seen;
 use memory_queue::MemoryQueue;
 use mosquitto::{Mosquitto, put};
 use uplink_rig::{Rig, plain, subscriber, until, until_received};
@@ -57,7 +59,6 @@ async fn given_a_wrong_password_the_state_says_what_to_do_and_the_right_one_conn
         "{}",
         status.message
     );
-    assert!(!status.message.contains("wrong\n"));
     rig.stop().await;
     assert_eq!(queue.pending(), 5);
     let rig = Rig::start(&as_box(&broker, "open-sesame"), queue);
@@ -147,7 +148,7 @@ async fn given_an_event_larger_than_the_broker_takes_it_alone_stays_behind() {
     queue.produce(Stream::Count, 20, 300);
     queue.produce(Stream::Count, 1, 3000);
     queue.produce(Stream::Count, 20, 300);
-    let mut rig = Rig::start(&plain(broker.url()), queue.clone());
+    let rig = Rig::start(&plain(broker.url()), queue.clone());
     let before = rig.status.borrow().clone();
     let mut acks = queue.acks();
     until(&mut acks, "all but one are acknowledged", |_| {
@@ -161,10 +162,10 @@ async fn given_an_event_larger_than_the_broker_takes_it_alone_stays_behind() {
     let stat = queue.stat(Stream::Count);
     assert_eq!((stat.pending, stat.acked), (1, 20));
     assert!(!queue.is_acked(Stream::Count, 21));
-    assert_eq!(
-        cloud.report().streams[Stream::Count.index()].first_gap,
-        Some(21)
-    );
+    let wanted = |seen: &Seen| seen.report.received() == 40;
+    let seen = until(&mut cloud.watch(), "40 have arrived", wanted).await;
+    let count = &seen.report.streams[Stream::Count.index()];
+    assert_eq!(count.first_gap, Some(21));
     let last = rig.stop().await;
     assert_eq!(
         (last.counters.connections, last.counters.connections_lost),

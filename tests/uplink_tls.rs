@@ -1,4 +1,5 @@
 //! TLS against a real broker, with certificates made on the spot by the openssl program.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy spares test functions, not their helpers
 
 #[path = "common/memory_queue.rs"]
 mod memory_queue;

@@ -16,7 +16,7 @@ use crate::event::Stream;
 /// Batches each stream may send per round, by falling priority: the first with any left goes first, and
 /// none waits longer than one round.
 const SHARES: [u32; 4] = [8, 4, 2, 1];
-/// Wait after a stream's first refusal; doubles with each further one.
+/// Wait after a stream's first refusal, heard or suspected; doubles with each further one heard.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 /// Longest wait after a refusal.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
@@ -64,10 +64,14 @@ struct Lane {
     cursor: u64,
     /// Batches left in this round.
     share: u32,
-    /// Refusals since the last success, bursts counted once.
+    /// Refusals since the last success, bursts counted once, and silent ones as one.
     refusals: u32,
     /// No sending before this moment.
     paused_until: Duration,
+    /// Whether the broker took a batch on this connection.
+    accepted: bool,
+    /// Connections in a row that broke over a batch of this stream before the broker took any.
+    suspicions: u32,
     aside: Option<Aside>,
 }
 
@@ -92,32 +96,32 @@ pub struct Ledger {
 impl Ledger {
     /// A connection is up: `window` publishes may be under way, and each stream starts behind `acked`.
     pub fn connected(&mut self, window: usize, acked: [u64; 4]) {
-        self.cut();
+        self.sendings.clear();
         self.window = window.max(1);
         for (lane, acked) in self.lanes.iter_mut().zip(acked) {
             lane.cursor = acked;
+            lane.accepted = false;
         }
     }
 
     /// The connection is gone: everything unacknowledged returns. Gives the number of events in it.
-    pub fn cut(&mut self) -> u64 {
-        let returned = self
-            .sendings
-            .iter()
-            .filter(|sending| !sending.done)
-            .map(|sending| match &sending.content {
-                Content::Batch(batch) => batch.events(),
-                Content::State => 0,
-            })
-            .sum();
-        self.sendings.clear();
+    pub fn cut(&mut self, now: Duration) -> u64 {
+        let unanswered = |sending: Sending| match sending.content {
+            Content::Batch(batch) if !sending.done => Some(batch),
+            _ => None,
+        };
+        let returned: Vec<Batch> = self.sendings.drain(..).filter_map(unanswered).collect();
         self.window = 0;
         // The next connection starts from the oldest unacknowledged event, refused ones included. Pauses stay:
         // some brokers cut the connection at a refusal, and the other streams must get through all the same.
         for aside in self.lanes.iter_mut().filter_map(|lane| lane.aside.as_mut()) {
             aside.again_at = None;
         }
-        returned
+        // Such a broker may not even say so. Brokers work in order, so the oldest unanswered batch is the suspect.
+        if let Some(oldest) = returned.first() {
+            self.lane_mut(oldest.stream).suspect(now);
+        }
+        returned.iter().map(Batch::events).sum()
     }
 
     /// Whether one more publish may be given to the library.
@@ -298,11 +302,25 @@ impl Lane {
     }
 
     fn accept(&mut self, last: u64) {
+        self.accepted = true;
+        self.suspicions = 0;
         self.refusals = 0;
         self.paused_until = Duration::ZERO;
         // Tried again, and the batch that reaches the lowest one was taken.
         self.aside
             .take_if(|aside| aside.again_at.is_none() && last >= aside.lowest);
+    }
+
+    /// Once is the network; twice in a row may be a silent refusal, so the others go first for a while.
+    fn suspect(&mut self, now: Duration) {
+        if self.accepted {
+            return;
+        }
+        self.suspicions = self.suspicions.saturating_add(1).min(2);
+        if self.suspicions == 2 {
+            self.paused_until = self.paused_until.max(now + FIRST_PAUSE);
+            self.refusals = self.refusals.max(1);
+        }
     }
 
     fn refuse(&mut self, first: u64, now: Duration) {

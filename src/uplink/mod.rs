@@ -107,8 +107,9 @@ impl Uplink {
                     shared.reporter.connected();
                     let (since, acked) = (shared.now(), shared.reporter.events_acked());
                     let end = Session::new(&mut shared, link).run(&mut stop).await;
-                    let returned = shared.ledger.cut();
-                    let held = shared.now().saturating_sub(since) >= STEADY;
+                    let now = shared.now();
+                    let returned = shared.ledger.cut(now);
+                    let held = now.saturating_sub(since) >= STEADY;
                     let useful = held || shared.reporter.events_acked() > acked;
                     match end {
                         End::Left => break,

@@ -113,7 +113,10 @@ impl LinkStatus {
             .filter(|(now, before)| before.is_none() && now.is_some())
             .filter_map(|(now, _)| now.as_ref().map(|refusal| refusal.message.clone()))
             .collect();
-        let more = self.counters.events_oversized - before.counters.events_oversized;
+        let more = self
+            .counters
+            .events_oversized
+            .saturating_sub(before.counters.events_oversized);
         if let Some(latest) = self.oversized
             && more > 0
         {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use footfall::clock::SystemClock;
+use footfall::clock::{SharedClock, SystemClock};
 use footfall::config::schema;
 use footfall::event::Identity;
 use footfall::uplink::subscriber::{Seen, Subscriber, Subscription};
@@ -30,6 +30,16 @@ pub struct Rig {
 
 impl Rig {
     pub fn start(config: &schema::Uplink, queue: Arc<MemoryQueue>) -> Self {
+        let clock = Arc::new(SystemClock::new(true));
+        Self::start_with(config, queue, clock, Duration::from_secs(30))
+    }
+
+    pub fn start_with(
+        config: &schema::Uplink,
+        queue: Arc<MemoryQueue>,
+        clock: SharedClock,
+        grace: Duration,
+    ) -> Self {
         let identity = Identity {
             tenant: "acme".into(),
             store: "shop-7".into(),
@@ -42,14 +52,14 @@ impl Rig {
         let uplink = Uplink {
             settings: Settings::from_config(config, &identity).unwrap().unwrap(),
             queue: queue.clone(),
-            clock: Arc::new(SystemClock::new(true)),
+            clock,
             status: status_tx,
             birth: Birth {
                 version: "0.1.0".into(),
                 config_sha256: "c0ffee".into(),
                 capabilities: vec!["vision".into()],
             },
-            grace: Duration::from_secs(30),
+            grace,
         };
         Self {
             queue,

@@ -203,7 +203,7 @@ impl World {
     /// Whatever was on the wire and not accepted is gone: the broker keeps nothing for a publisher, whether
     /// it keeps the session or not.
     fn disconnect(&mut self) {
-        self.ledger.cut();
+        self.ledger.cut(self.now);
         self.connected = false;
         self.given.clear();
         self.written.clear();
@@ -429,12 +429,31 @@ fn given_a_broker_that_cuts_at_a_refusal_the_refused_stream_lets_the_others_pass
     let mut ledger = connected(4);
     assert_eq!(send(&mut ledger, 1, Duration::ZERO), Stream::Alarm);
     ledger.acked(1, false, Duration::ZERO).unwrap();
-    ledger.cut();
+    ledger.cut(Duration::ZERO);
     ledger.connected(4, [0; 4]);
     let next = |ledger: &mut Ledger, now| ledger.next_stream(ALL_WAITING, now);
     assert_eq!(next(&mut ledger, Duration::ZERO), Some(Stream::Count));
     assert_eq!(next(&mut ledger, FIRST_PAUSE), Some(Stream::Alarm));
     assert_eq!(ledger.cursor(Stream::Alarm), 0);
+}
+
+#[test]
+fn given_connections_that_break_over_one_stream_twice_it_lets_the_others_pass_until_it_is_taken() {
+    let mut ledger = Ledger::default();
+    for expected in [Stream::Alarm, Stream::Alarm, Stream::Count] {
+        ledger.connected(4, [0; 4]);
+        assert_eq!(send(&mut ledger, 1, Duration::ZERO), expected);
+        ledger.cut(Duration::ZERO);
+    }
+    // Count has broken one connection only, which the network does, too; alarm is tried again later.
+    ledger.connected(4, [0; 4]);
+    assert_eq!(send(&mut ledger, 1, FIRST_PAUSE), Stream::Alarm);
+    assert_eq!(send(&mut ledger, 2, FIRST_PAUSE), Stream::Count);
+    ledger.acked(1, true, FIRST_PAUSE).unwrap();
+    assert_eq!(send(&mut ledger, 3, FIRST_PAUSE), Stream::Alarm);
+    ledger.cut(FIRST_PAUSE);
+    ledger.connected(4, [0; 4]);
+    assert_eq!(send(&mut ledger, 1, FIRST_PAUSE), Stream::Alarm);
 }
 
 #[test]
@@ -475,6 +494,6 @@ fn a_cut_returns_every_unacknowledged_event_and_no_other() {
         ledger.written(id).unwrap();
     }
     ledger.acked(2, true, Duration::ZERO).unwrap();
-    assert_eq!(ledger.cut(), 5);
+    assert_eq!(ledger.cut(Duration::ZERO), 5);
     assert_eq!((ledger.in_flight(), ledger.has_room()), (0, false));
 }
