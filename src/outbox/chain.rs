@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use super::about::{About, Sealed};
 use super::ackfile::{AckFile, Acks};
@@ -18,7 +18,7 @@ use super::marks::Marks;
 use super::ranges::{PerStream, RangeSet};
 use super::salvage;
 use super::segment::{Segment, SegmentError, directory_bytes, inspect};
-use super::state::{Closed, Head, Shared};
+use super::state::{Closed, Head, Shared, Tail};
 use crate::clock::SharedClock;
 use crate::event::{GapReason, Stream};
 
@@ -113,7 +113,10 @@ impl Chain {
 
     /// Raises the reservation, durably, when a number above it is about to be given out.
     fn reserve(&mut self, upto: &PerStream<u64>) -> io::Result<()> {
-        if upto.iter().all(|(stream, upto)| *upto <= self.reserved[stream]) {
+        if upto
+            .iter()
+            .all(|(stream, upto)| *upto <= self.reserved[stream])
+        {
             return Ok(());
         }
         let before = self.reserved;
@@ -159,19 +162,23 @@ impl Chain {
             ..self.about.clone()
         };
         about.store(&Kind::Segment.path(&self.layout.dir, ordinal))?;
-        self.begin(ordinal + 1)?;
-        // Readers find the old head sealed from here on; until now they found nothing above it.
-        let present = std::mem::take(&mut self.present);
-        self.shared.state().closed.insert(ordinal, Closed { present, bytes });
-        Ok(())
+        let present = self.present.clone();
+        self.begin(ordinal + 1, Some((ordinal, Closed { present, bytes })))
     }
 
-    /// Makes and opens a new head. It comes into being complete: made under another name, then renamed.
+    /// Makes and opens a new head; the old one, if any, is found `sealed` from that moment on. The new one
+    /// comes into being complete: made under another name, then renamed.
     ///
     /// # Errors
     /// [`SegmentError`]; the old head, if any, is still the head.
-    pub fn begin(&mut self, ordinal: u64) -> Result<(), SegmentError> {
-        let Layout { dir, cache_bytes, .. } = &self.layout;
+    pub fn begin(
+        &mut self,
+        ordinal: u64,
+        sealed: Option<(u64, Closed)>,
+    ) -> Result<(), SegmentError> {
+        let Layout {
+            dir, cache_bytes, ..
+        } = &self.layout;
         let new = Kind::New.path(dir, ordinal);
         layout::remove(&new)?;
         drop(Segment::create(&new, *cache_bytes)?);
@@ -190,11 +197,21 @@ impl Chain {
         self.about = about;
         self.ordinal = ordinal;
         self.unbegun = None;
-        self.shared.state().head = Some(Head {
-            ordinal,
+        self.present = PerStream::default();
+        self.set_head(segment, sealed);
+        Ok(())
+    }
+
+    /// Lets readers find the head. The old one closes outside the lock: that may take a while.
+    fn set_head(&self, segment: Segment, sealed: Option<(u64, Closed)>) {
+        let mut state = self.shared.state();
+        state.closed.extend(sealed);
+        let old = state.head.replace(Head {
+            ordinal: self.ordinal,
             segment: Arc::new(segment),
         });
-        Ok(())
+        drop(state);
+        drop(old);
     }
 
     /// Makes an opened segment the head and notes this start in it.
@@ -204,15 +221,15 @@ impl Chain {
     pub fn resume(&mut self, ordinal: u64, segment: Segment) -> Result<(), SegmentError> {
         let last = self.shared.state().last();
         self.ordinal = ordinal;
-        self.shared.state().head = Some(Head {
-            ordinal,
-            segment: Arc::new(segment),
-        });
+        self.set_head(segment, None);
         if self.about.epochs.len() >= EPOCHS && self.stored() > 0 {
             return self.rotate();
         }
-        self.about.epochs.push((self.epoch, last.0.map(|last| last + 1)));
-        self.about.store(&Kind::Segment.path(&self.layout.dir, ordinal))?;
+        self.about
+            .epochs
+            .push((self.epoch, last.0.map(|last| last + 1)));
+        self.about
+            .store(&Kind::Segment.path(&self.layout.dir, ordinal))?;
         Ok(())
     }
 
@@ -228,7 +245,7 @@ impl Chain {
         self.store_acks()?;
         self.store_acks()?;
         for ordinal in droppable {
-            self.forget_tail(ordinal);
+            let tail = Self::hold_tail(&self.shared, ordinal);
             layout::rename(&self.layout.dir, Kind::Segment, Kind::Deleted, ordinal)?;
             let mut state = self.shared.state();
             if let Some(closed) = state.closed.remove(&ordinal) {
@@ -236,7 +253,7 @@ impl Chain {
                     state.streams[stream].absent.extend(set);
                 }
             }
-            drop(state);
+            drop((state, tail));
             layout::remove(&Kind::Deleted.path(&self.layout.dir, ordinal))?;
         }
         Ok(())
@@ -245,17 +262,21 @@ impl Chain {
     /// Closes the cached sealed segment when nobody has read from it since the last call.
     pub fn close_idle_tail(&self) {
         let mut tail = self.shared.tail();
-        let idle = tail.as_mut().is_some_and(|tail| !std::mem::take(&mut tail.used));
+        let idle = tail
+            .as_mut()
+            .is_some_and(|tail| !std::mem::take(&mut tail.used));
         if idle {
             *tail = None;
         }
     }
 
-    fn forget_tail(&self, ordinal: u64) {
-        let mut tail = self.shared.tail();
+    /// Closes a sealed segment; nobody opens one as long as the guard lives.
+    fn hold_tail<'a>(shared: &'a Shared, ordinal: u64) -> MutexGuard<'a, Option<Tail>> {
+        let mut tail = shared.tail();
         if tail.as_ref().is_some_and(|tail| tail.ordinal == ordinal) {
             *tail = None;
         }
+        tail
     }
 
     /// Closes the head and opens it again, repairing it when what was durable is not all there.
@@ -263,26 +284,23 @@ impl Chain {
     /// # Errors
     /// [`SegmentError`]; try again later.
     pub fn reopen(&mut self) -> Result<(), SegmentError> {
-        self.shared.state().head = None;
+        let old = self.shared.state().head.take();
+        drop(old);
         if let Some(ordinal) = self.unbegun {
-            return self.begin(ordinal);
+            return self.begin(ordinal, None);
         }
         let dir = Kind::Segment.path(&self.layout.dir, self.ordinal);
         match inspect(&dir, self.layout.cache_bytes, &self.present)? {
             Ok((segment, _)) => {
-                self.shared.state().head = Some(Head {
-                    ordinal: self.ordinal,
-                    segment: Arc::new(segment),
-                });
+                self.set_head(segment, None);
                 Ok(())
             }
             Err(why) => {
                 let expected = self.present.clone();
                 let about = self.about.clone();
                 self.rebuild(self.ordinal, &about, &expected, &why)?;
-                self.present = PerStream::default();
                 self.unbegun = Some(self.ordinal + 1);
-                self.begin(self.ordinal + 1)
+                self.begin(self.ordinal + 1, None)
             }
         }
     }
@@ -299,7 +317,8 @@ impl Chain {
             Some(closed) => closed.present.clone(),
             None => return Ok(()),
         };
-        self.forget_tail(ordinal);
+        let shared = Arc::clone(&self.shared);
+        let _tail = Self::hold_tail(&shared, ordinal);
         let dir = Kind::Segment.path(&self.layout.dir, ordinal);
         match inspect(&dir, self.layout.cache_bytes, &expected)? {
             Ok(_) => Ok(()),
@@ -318,7 +337,9 @@ impl Chain {
         expected: &PerStream<RangeSet>,
         why: &str,
     ) -> Result<(), SegmentError> {
-        let Layout { dir, cache_bytes, .. } = &self.layout;
+        let Layout {
+            dir, cache_bytes, ..
+        } = &self.layout;
         let keep = |stream: Stream, sequence| expected[stream].contains(sequence);
         let saved = salvage::rebuild(dir, ordinal, about, self.epoch, *cache_bytes, keep)?;
         let lost = PerStream::new(|stream| expected[stream].difference(&saved[stream]));
@@ -334,7 +355,11 @@ impl Chain {
         for (stream, lost) in lost.iter() {
             let stream_state = &mut state.streams[stream];
             stream_state.absent.extend(lost);
-            self.gaps.add(stream, &lost.difference(&stream_state.acked), GapReason::Corruption);
+            self.gaps.add(
+                stream,
+                &lost.difference(&stream_state.acked),
+                GapReason::Corruption,
+            );
             stream_state.acked.extend(lost);
         }
         Ok(())
@@ -364,6 +389,11 @@ pub fn set_aside(dir: &Path, ordinal: u64, why: &str, lost: &PerStream<RangeSet>
          The damaged files are kept in {}. If this happens again, replace the storage device.",
         bad.display()
     );
-    tracing::error!(segment = ordinal, why, lost = events, "damaged segment set aside");
+    tracing::error!(
+        segment = ordinal,
+        why,
+        lost = events,
+        "damaged segment set aside"
+    );
     message
 }

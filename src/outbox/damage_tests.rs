@@ -22,7 +22,12 @@ fn fill(dir: &Path) -> Truth {
     let (outbox, _) = open(dir, SEGMENT);
     let mut truth = Truth::new();
     for round in 0..12 {
-        let streams = [Stream::Count, Stream::Count, Stream::Interval, Stream::Alarm];
+        let streams = [
+            Stream::Count,
+            Stream::Count,
+            Stream::Interval,
+            Stream::Alarm,
+        ];
         let receipts: Vec<_> = (0..25)
             .map(|n| {
                 let stream = streams[n % streams.len()];
@@ -57,7 +62,10 @@ fn account(dir: &Path, truth: &Truth) -> usize {
     }
     let mut next = BTreeMap::new();
     for stream in Stream::ALL {
-        next.insert(stream.index(), wait(submit(&outbox, stream, "after the damage")));
+        next.insert(
+            stream.index(),
+            wait(submit(&outbox, stream, "after the damage")),
+        );
     }
     let reported = reported(&outbox);
     let mut lost = 0;
@@ -66,12 +74,18 @@ fn account(dir: &Path, truth: &Truth) -> usize {
             Some(read) => assert_eq!(read, bytes, "wrong bytes for {key:?}"),
             None => {
                 lost += 1;
-                assert!(reported.contains(key), "{key:?} is lost silently; {recovery:?}");
+                assert!(
+                    reported.contains(key),
+                    "{key:?} is lost silently; {recovery:?}"
+                );
             }
         }
         assert!(next[&key.0] > key.1, "{key:?} was used twice");
     }
-    assert!(reported.iter().all(|key| !read.contains_key(key)), "reported and readable");
+    assert!(
+        reported.iter().all(|key| !read.contains_key(key)),
+        "reported and readable"
+    );
     outbox.close().unwrap();
     drop(outbox);
     // Nothing is left to find, and nothing is reported again.
@@ -89,7 +103,10 @@ fn reported(outbox: &Outbox) -> BTreeSet<(usize, u64)> {
     for gap in gaps(outbox) {
         assert_eq!(gap.count, gap.last - gap.first + 1);
         for sequence in gap.first..=gap.last {
-            assert!(all.insert((gap.stream.index(), sequence)), "reported twice: {gap:?}");
+            assert!(
+                all.insert((gap.stream.index(), sequence)),
+                "reported twice: {gap:?}"
+            );
         }
     }
     all
@@ -139,7 +156,12 @@ fn a_head_that_vanished_is_reported_and_its_numbers_are_skipped() {
     fs::remove_dir_all(Kind::Segment.path(dir.path(), head)).unwrap();
     assert!(account(dir.path(), &truth) > 0);
     let (outbox, _) = open(dir.path(), SEGMENT);
-    let reasons = |wanted| gaps(&outbox).iter().filter(|gap| gap.reason == wanted).count();
+    let reasons = |wanted| {
+        gaps(&outbox)
+            .iter()
+            .filter(|gap| gap.reason == wanted)
+            .count()
+    };
     assert!(reasons(GapReason::Corruption) >= 3);
     assert_eq!(reasons(GapReason::Skipped), 4);
 }
@@ -177,6 +199,85 @@ fn lost_small_files_cost_no_event() {
         }
         assert_eq!(account(dir.path(), &truth), 0, "{name}");
     }
+}
+
+#[test]
+fn damage_met_while_reading_is_repaired_and_reported_without_a_restart() {
+    let dir = tempdir();
+    let truth = fill(dir.path());
+    let (outbox, recovery) = open(dir.path(), SEGMENT);
+    assert_eq!(recovery.gaps, []);
+    // A sealed segment is opened when it is read, so the running outbox does not know yet.
+    let db = Kind::Segment.path(dir.path(), 2).join("db");
+    let mut bytes = fs::read(&db).unwrap();
+    let needle = b"round 5 event 1 ";
+    let found = bytes.windows(needle.len()).position(|w| w == needle);
+    bytes[found.unwrap()] ^= 1;
+    overwrite(&db, &bytes);
+    let mut read = 0;
+    for stream in Stream::ALL {
+        for (sequence, bytes) in read_all(&outbox, stream, 0) {
+            if let Some(expected) = truth.get(&(stream.index(), sequence)) {
+                assert_eq!(&bytes, expected);
+                read += 1;
+            }
+        }
+    }
+    assert!(read >= truth.len() - 1, "{read} of {}", truth.len());
+    assert!(Kind::Bad.path(dir.path(), 2).exists());
+    wait(submit(&outbox, Stream::Count, "after the reports"));
+    assert_eq!(reported(&outbox).len(), truth.len() - read);
+    outbox.close().unwrap();
+    drop(outbox);
+    account(dir.path(), &truth);
+}
+
+#[test]
+fn looking_changes_nothing_and_names_what_is_wrong() {
+    let dir = tempdir();
+    let truth = fill(dir.path());
+    let whole = verify(dir.path()).unwrap();
+    assert_eq!(whole.faults, Vec::<String>::new());
+    let count = |stream: Stream| truth.keys().filter(|key| key.0 == stream.index()).count() as u64;
+    for stream in &whole.streams {
+        assert_eq!(
+            (stream.count, stream.pending),
+            (count(stream.stream), count(stream.stream))
+        );
+        assert_eq!((stream.last, stream.bad_records), (count(stream.stream), 0));
+        assert_eq!(stream.holes, []);
+    }
+    let stat = super::stat(dir.path()).unwrap();
+    assert_eq!((stat.segments, stat.bytes), (whole.segments, whole.bytes));
+    assert_eq!(stat.streams[1].stat.pending, count(Stream::Count));
+    let mut dumped = Vec::new();
+    super::dump(dir.path(), &mut dumped).unwrap();
+    let lines: Vec<&[u8]> = dumped.split(|byte| *byte == b'\n').collect();
+    assert_eq!(lines[..truth.len()], truth.values().collect::<Vec<_>>());
+    let before: Vec<_> = files(dir.path())
+        .iter()
+        .map(|path| fs::read(path).unwrap())
+        .collect();
+    let names = files(dir.path());
+    let db = Kind::Segment.path(dir.path(), 1).join("db");
+    let position = names.iter().position(|path| *path == db).unwrap();
+    let mut damaged = before[position].clone();
+    let middle = damaged.iter().rposition(|byte| *byte != 0).unwrap() / 2;
+    damaged[middle] ^= 1;
+    overwrite(&db, &damaged);
+    let report = verify(dir.path()).unwrap();
+    assert!(
+        report
+            .faults
+            .iter()
+            .any(|fault| fault.contains("seg-00000001")),
+        "{report:?}"
+    );
+    assert!(super::dump(dir.path(), &mut Vec::new()).is_err());
+    overwrite(&db, &before[position]);
+    assert_eq!(files(dir.path()), names);
+    let after: Vec<_> = names.iter().map(|path| fs::read(path).unwrap()).collect();
+    assert!(after == before);
 }
 
 #[derive(Clone, Debug)]

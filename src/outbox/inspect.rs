@@ -149,7 +149,12 @@ pub fn stat(dir: &Path) -> Result<StatReport, OutboxError> {
         let about = store.about(*ordinal, &mut Vec::new())?;
         let here = match about.and_then(|about| about.sealed) {
             Some(sealed) => sealed.present(),
-            None => store.content(*ordinal)?.map_err(|why| store.damaged(*ordinal, &why))?.present,
+            None => {
+                store
+                    .content(*ordinal)?
+                    .map_err(|why| store.damaged(*ordinal, &why))?
+                    .present
+            }
         };
         for (stream, set) in here.iter() {
             present[stream].extend(set);
@@ -181,43 +186,38 @@ pub fn stat(dir: &Path) -> Result<StatReport, OutboxError> {
 /// As [`verify`], and any error of `sink`; what a damaged segment still holds is written before `Corrupt`.
 pub fn dump(dir: &Path, sink: &mut dyn io::Write) -> Result<(), OutboxError> {
     let store = Store::open(dir)?;
-    let failed = |source| OutboxError::Io {
-        what: "cannot write the events".to_owned(),
-        source,
-    };
-    let mut damage = Vec::new();
+    let mut damage = None;
     for stream in Stream::ALL {
         for ordinal in &store.ordinals {
-            let copy = match store.copy(*ordinal)? {
-                Ok(copy) => copy,
-                Err(why) => {
-                    damage.push(store.damaged(*ordinal, &why));
-                    continue;
-                }
-            };
-            let mut after = 0;
-            loop {
-                let mut batch = Batch::new(BATCH.0, BATCH.1);
-                let outcome = copy.segment.read(stream, after, u64::MAX, &mut batch);
-                for event in &batch.events {
-                    sink.write_all(&event.bytes).map_err(failed)?;
-                    sink.write_all(b"\n").map_err(failed)?;
-                    after = event.sequence;
-                }
-                match outcome {
-                    Ok(()) if batch.events.is_empty() => break,
-                    Ok(()) => {}
-                    Err(SegmentError::Damaged(why)) => {
-                        damage.push(store.damaged(*ordinal, &why));
-                        break;
-                    }
-                    Err(SegmentError::Io(error)) => return Err(OutboxError::io(dir, "read", error)),
-                }
+            let about = store.about(*ordinal, &mut Vec::new())?;
+            let expected = about.and_then(|about| about.sealed);
+            let expected = expected.map(|sealed| sealed.present()[stream].clone());
+            if expected
+                .as_ref()
+                .is_some_and(|expected| expected.total() == 0)
+            {
+                continue;
+            }
+            let (dumped, outcome) = store.dump(*ordinal, stream, sink)?;
+            let missing = expected.unwrap_or_default().difference(&dumped);
+            let why = outcome.err().or_else(|| {
+                let range = missing.iter().next()?;
+                Some(format!("{} missing", events(stream, &range)))
+            });
+            if let Some(why) = why {
+                damage.get_or_insert(store.damaged(*ordinal, &why));
             }
         }
     }
-    sink.flush().map_err(failed)?;
-    damage.into_iter().next().map_or(Ok(()), Err)
+    sink.flush().map_err(cannot_write)?;
+    damage.map_or(Ok(()), Err)
+}
+
+fn cannot_write(source: io::Error) -> OutboxError {
+    OutboxError::Io {
+        what: "cannot write the events".to_owned(),
+        source,
+    }
 }
 
 /// A data directory that is only looked at.
@@ -257,13 +257,17 @@ impl Store {
     fn load(dir: &Path, lock: fs::File) -> io::Result<Self> {
         let mut faults = Vec::new();
         let acks = read_optional(&dir.join(ACKS))?;
-        let known = acks.as_deref().map(|bytes| ackfile::newest(bytes).map(|(_, acks)| acks));
+        let known = acks
+            .as_deref()
+            .map(|bytes| ackfile::newest(bytes).map(|(_, acks)| acks));
         if let Some(None) = known {
             faults.push("acks: both slots are damaged; events will be sent again".to_owned());
         }
         let acks = known.flatten();
         let marked = read_optional(&dir.join(MARKS))?;
-        let marked = marked.and_then(|bytes| marks::decode(&bytes)).unwrap_or_default();
+        let marked = marked
+            .and_then(|bytes| marks::decode(&bytes))
+            .unwrap_or_default();
         let proven = PerStream::new(|stream| {
             let acked = acks.as_ref().and_then(|acks| acks.acked[stream].last());
             marked[stream].max(acked.unwrap_or(0))
@@ -295,7 +299,10 @@ impl Store {
         let about =
             About::load(&path).map_err(|error| OutboxError::io(&self.dir, "read", error))?;
         if about.is_none() {
-            faults.push(format!("{}: its `about` is missing or damaged", path.display()));
+            faults.push(format!(
+                "{}: its `about` is missing or damaged",
+                path.display()
+            ));
         }
         Ok(about)
     }
@@ -308,12 +315,39 @@ impl Store {
         self.sort(copy.segment.content())
     }
 
+    /// Writes one segment's events of a stream; says which they were and, in plain words, what is damaged.
+    fn dump(
+        &self,
+        ordinal: u64,
+        stream: Stream,
+        sink: &mut dyn io::Write,
+    ) -> Result<(RangeSet, Result<(), String>), OutboxError> {
+        let mut dumped = RangeSet::default();
+        let copy = match self.copy(ordinal)? {
+            Ok(copy) => copy,
+            Err(why) => return Ok((dumped, Err(why))),
+        };
+        loop {
+            let mut batch = Batch::new(BATCH.0, BATCH.1);
+            let after = dumped.last().unwrap_or(0);
+            let outcome = copy.segment.read(stream, after, u64::MAX, &mut batch);
+            for event in &batch.events {
+                sink.write_all(&event.bytes).map_err(cannot_write)?;
+                sink.write_all(b"\n").map_err(cannot_write)?;
+                dumped.insert(event.sequence..=event.sequence);
+            }
+            let outcome = self.sort(outcome)?;
+            if outcome.is_err() || batch.events.is_empty() {
+                return Ok((dumped, outcome));
+            }
+        }
+    }
+
     /// Opens a copy of a segment's database; `Err` with plain words where it is damaged.
     fn copy(&self, ordinal: u64) -> Result<Result<Copy, String>, OutboxError> {
         let scratch = Scratch(Kind::Copy.path(&self.dir, ordinal));
-        let copied = layout::remove(&scratch.0).and_then(|()| {
-            copy_directory(&Kind::Segment.path(&self.dir, ordinal), &scratch.0)
-        });
+        let copied = layout::remove(&scratch.0)
+            .and_then(|()| copy_directory(&Kind::Segment.path(&self.dir, ordinal), &scratch.0));
         copied.map_err(|error| OutboxError::io(&self.dir, "copy a segment in", error))?;
         let opened = self.sort(Segment::open(&scratch.0, CACHE))?;
         Ok(opened.map(|segment| Copy {

@@ -90,9 +90,9 @@ impl OutboxError {
     fn io(dir: &Path, action: &str, source: io::Error) -> Self {
         let dir = dir.display();
         let advice = match source.kind() {
-            io::ErrorKind::NotFound => format!(
-                "create it for the user footfall runs as (install -d -o footfall {dir})"
-            ),
+            io::ErrorKind::NotFound => {
+                format!("create it for the user footfall runs as (install -d -o footfall {dir})")
+            }
             io::ErrorKind::PermissionDenied => {
                 format!("give it to the user footfall runs as (chown -R footfall {dir})")
             }

@@ -90,7 +90,9 @@ impl RangeSet {
     /// What is in this set and not in the other.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
-        self.iter().flat_map(|range| other.missing_in(range)).collect()
+        self.iter()
+            .flat_map(|range| other.missing_in(range))
+            .collect()
     }
 
     /// The last number of the unbroken run that starts at 1; 0 when 1 is missing.

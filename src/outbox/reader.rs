@@ -46,6 +46,8 @@ pub fn read(
         }
         match outcome {
             Ok(()) => {}
+            // Dropped, or repaired already, while it was being read.
+            Err(_) if !shared.state().holds(place.ordinal) => {}
             Err(SegmentError::Damaged(why)) => {
                 let segment = Kind::Segment.path(dir, place.ordinal);
                 tracing::warn!(segment = %segment.display(), why, "damage found while reading");

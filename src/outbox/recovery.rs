@@ -51,7 +51,11 @@ pub struct Recovery {
 pub fn lock(dir: &Path, tries: u32) -> Result<File, OutboxError> {
     let open = || {
         std::fs::read_dir(dir)?;
-        File::options().create(true).truncate(false).write(true).open(dir.join(LOCK))
+        File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(dir.join(LOCK))
     };
     let file = open().map_err(|error| OutboxError::io(dir, "open", error))?;
     for attempt in 0.. {
@@ -165,7 +169,11 @@ impl Opening {
         let newest = abouts.pop_last();
         for (ordinal, about) in abouts {
             match about {
-                Some(About { sealed: Some(sealed), start, .. }) => {
+                Some(About {
+                    sealed: Some(sealed),
+                    start,
+                    ..
+                }) => {
                     self.add_closed(ordinal, &start, sealed.present(), sealed.bytes);
                 }
                 about => self.seal(ordinal, about)?,
@@ -173,7 +181,14 @@ impl Opening {
         }
         match newest {
             None => {}
-            Some((ordinal, Some(About { sealed: Some(sealed), start, .. }))) => {
+            Some((
+                ordinal,
+                Some(About {
+                    sealed: Some(sealed),
+                    start,
+                    ..
+                }),
+            )) => {
                 self.add_closed(ordinal, &start, sealed.present(), sealed.bytes);
             }
             Some((ordinal, Some(about))) => self.read_head(ordinal, about)?,
@@ -183,7 +198,10 @@ impl Opening {
             let closed = self.closed.values().map(|closed| &closed.present);
             let present = closed.chain(self.head.iter().map(|head| &head.present));
             let last = present.filter_map(|present| present[stream].last()).max();
-            let start = self.head.as_ref().map_or(0, |head| head.about.start[stream.index()] - 1);
+            let start = self
+                .head
+                .as_ref()
+                .map_or(0, |head| head.about.start[stream.index()] - 1);
             last.unwrap_or(0).max(start)
         });
         // A number that is proven and neither stored nor known to be gone: the tail is not all there.
@@ -266,9 +284,10 @@ impl Opening {
 
     /// Rebuilds a damaged segment from its raw files; it is sealed then.
     fn salvage(&mut self, ordinal: u64, about: &About, why: &str) -> Result<(), SegmentError> {
-        let Layout { dir, cache_bytes, .. } = &self.layout;
-        let present =
-            salvage::rebuild(dir, ordinal, about, self.epoch, *cache_bytes, |_, _| true)?;
+        let Layout {
+            dir, cache_bytes, ..
+        } = &self.layout;
+        let present = salvage::rebuild(dir, ordinal, about, self.epoch, *cache_bytes, |_, _| true)?;
         let lost = PerStream::new(|stream| {
             let start = about.start[stream.index()];
             let last = match self.tail_lost {
@@ -316,18 +335,25 @@ impl Opening {
     fn find_gaps(&mut self, streams: &PerStream<StreamState>) {
         let alarm = &streams[Stream::Alarm];
         for gap in &mut self.gaps.0 {
-            let made = |n| n <= alarm.last && (!alarm.absent.contains(n) || alarm.acked.contains(n));
+            let made =
+                |n| n <= alarm.last && (!alarm.absent.contains(n) || alarm.acked.contains(n));
             gap.report = gap.report.filter(|&n| made(n));
         }
         // Below the oldest segment everything is settled.
         let floor = self.floor;
-        self.gaps.0.retain(|gap| gap.report.is_none() || gap.last >= floor[gap.stream]);
+        self.gaps
+            .0
+            .retain(|gap| gap.report.is_none() || gap.last >= floor[gap.stream]);
         let noted = self.gaps.missing();
         for (stream, state) in streams.iter() {
-            let lost = state.absent.difference(&state.acked).difference(&noted[stream]);
+            let lost = state
+                .absent
+                .difference(&state.acked)
+                .difference(&noted[stream]);
             let known = RangeSet::from_iter([1..=self.known[stream]]);
             let skipped = lost.difference(&known);
-            self.gaps.add(stream, &lost.difference(&skipped), GapReason::Corruption);
+            self.gaps
+                .add(stream, &lost.difference(&skipped), GapReason::Corruption);
             self.gaps.add(stream, &skipped, GapReason::Skipped);
         }
     }
@@ -359,7 +385,11 @@ impl Opening {
         };
         let dir = &self.layout.dir;
         let all = layout::list(dir)?;
-        let next = 1 + all.into_iter().map(|(_, ordinal)| ordinal).max().unwrap_or(0);
+        let next = 1 + all
+            .into_iter()
+            .map(|(_, ordinal)| ordinal)
+            .max()
+            .unwrap_or(0);
         let mut chain = Chain {
             layout: self.layout,
             clock,
@@ -383,7 +413,7 @@ impl Opening {
                 chain.unbegun = None;
                 chain.resume(head.ordinal, head.segment)?;
             }
-            None => chain.begin(next)?,
+            None => chain.begin(next, None)?,
         }
         Ok((chain, recovery))
     }

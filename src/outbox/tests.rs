@@ -68,7 +68,9 @@ pub fn draft(stream: Stream, text: &str) -> Draft {
 
 /// A directory in memory where there is one: these tests are about bytes, not about a device.
 pub fn tempdir() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .unwrap()
 }
 
 /// A small outbox that commits at once.
@@ -139,7 +141,9 @@ fn an_event_that_was_acknowledged_is_readable_now_and_after_a_restart() {
     assert_eq!(wait(submit(&outbox, Stream::Alarm, "look")), 1);
     let before = read_all(&outbox, Stream::Count, 0);
     assert_eq!(before.len(), 250);
-    let expected = draft(Stream::Count, "line 41").encode(&identity(), 42).unwrap();
+    let expected = draft(Stream::Count, "line 41")
+        .encode(&identity(), 42)
+        .unwrap();
     assert_eq!(before[&42], expected);
     outbox.close().unwrap();
     assert!(outbox.submit(draft(Stream::Count, "late")).is_err());
@@ -161,9 +165,7 @@ fn acknowledged_segments_are_dropped_and_the_kept_ones_stay_readable() {
     for n in 0..45 {
         wait(submit(&outbox, Stream::Count, &n.to_string()));
     }
-    let segments = || {
-        super::layout::ordinals(dir.path(), super::layout::Kind::Segment).unwrap()
-    };
+    let segments = || super::layout::ordinals(dir.path(), super::layout::Kind::Segment).unwrap();
     assert_eq!(segments().len(), 5);
     outbox.ack(Stream::Count, 11..=20).unwrap();
     outbox.ack(Stream::Count, 31..=45).unwrap();
@@ -224,7 +226,10 @@ fn a_missing_directory_is_an_error_that_says_what_to_do() {
     let dir = tempdir();
     let clock = Arc::new(FakeClock::at(jiff::Timestamp::UNIX_EPOCH));
     let options = Options::new(dir.path().join("missing"));
-    let error = Outbox::open(options, identity(), clock).err().unwrap().to_string();
+    let error = Outbox::open(options, identity(), clock)
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("install -d -o footfall"), "{error}");
 }
 
