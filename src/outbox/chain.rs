@@ -15,9 +15,10 @@ use super::ackfile::{AckFile, Acks};
 use super::gaps::{Gap, Gaps};
 use super::layout::{self, Kind};
 use super::marks::Marks;
+use super::probe::probe;
 use super::ranges::{PerStream, RangeSet};
 use super::salvage;
-use super::segment::{Segment, SegmentError, directory_bytes, inspect};
+use super::segment::{Segment, SegmentError, directory_bytes};
 use super::state::{Closed, Head, Shared, Tail};
 use crate::clock::SharedClock;
 use crate::event::{GapReason, Stream};
@@ -290,7 +291,7 @@ impl Chain {
             return self.begin(ordinal, None);
         }
         let dir = Kind::Segment.path(&self.layout.dir, self.ordinal);
-        match inspect(&dir, self.layout.cache_bytes, &self.present)? {
+        match probe(&dir, self.layout.cache_bytes, &self.present)? {
             Ok((segment, _)) => {
                 self.set_head(segment, None);
                 Ok(())
@@ -320,7 +321,7 @@ impl Chain {
         let shared = Arc::clone(&self.shared);
         let _tail = Self::hold_tail(&shared, ordinal);
         let dir = Kind::Segment.path(&self.layout.dir, ordinal);
-        match inspect(&dir, self.layout.cache_bytes, &expected)? {
+        match probe(&dir, self.layout.cache_bytes, &expected)? {
             Ok(_) => Ok(()),
             Err(why) => {
                 let about = About::load(&dir)?.unwrap_or_else(|| About::unknown(&expected));

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::layout::Kind;
-use super::segment::{Batch, Segment, SegmentError, inspect};
+use super::probe::probe;
+use super::segment::{Batch, Segment, SegmentError};
 use super::state::{Located, Place, Shared, Tail};
 use super::{OutboxError, Stored};
 use crate::event::Stream;
@@ -124,7 +125,7 @@ fn open(
         return Ok(None);
     };
     let (segment, _) =
-        inspect(&path, cache_bytes, &closed.present)?.map_err(SegmentError::Damaged)?;
+        probe(&path, cache_bytes, &closed.present)?.map_err(SegmentError::Damaged)?;
     let segment = Arc::new(segment);
     *tail = Some(Tail {
         ordinal: place.ordinal,
