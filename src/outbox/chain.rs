@@ -8,17 +8,18 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use super::about::{About, Sealed};
 use super::ackfile::{AckFile, Acks};
 use super::gaps::{Gap, Gaps};
 use super::layout::{self, Kind};
 use super::marks::Marks;
+use super::probe::probe;
 use super::ranges::{PerStream, RangeSet};
 use super::salvage;
-use super::segment::{Segment, SegmentError, directory_bytes, inspect};
-use super::state::{Closed, Head, Shared};
+use super::segment::{Segment, SegmentError, directory_bytes};
+use super::state::{Closed, Head, Shared, Tail};
 use crate::clock::SharedClock;
 use crate::event::{GapReason, Stream};
 
@@ -162,21 +163,20 @@ impl Chain {
             ..self.about.clone()
         };
         about.store(&Kind::Segment.path(&self.layout.dir, ordinal))?;
-        self.begin(ordinal + 1)?;
-        // Readers find the old head sealed from here on; until now they found nothing above it.
-        let present = std::mem::take(&mut self.present);
-        self.shared
-            .state()
-            .closed
-            .insert(ordinal, Closed { present, bytes });
-        Ok(())
+        let present = self.present.clone();
+        self.begin(ordinal + 1, Some((ordinal, Closed { present, bytes })))
     }
 
-    /// Makes and opens a new head. It comes into being complete: made under another name, then renamed.
+    /// Makes and opens a new head; the old one, if any, is found `sealed` from that moment on. The new one
+    /// comes into being complete: made under another name, then renamed.
     ///
     /// # Errors
     /// [`SegmentError`]; the old head, if any, is still the head.
-    pub fn begin(&mut self, ordinal: u64) -> Result<(), SegmentError> {
+    pub fn begin(
+        &mut self,
+        ordinal: u64,
+        sealed: Option<(u64, Closed)>,
+    ) -> Result<(), SegmentError> {
         let Layout {
             dir, cache_bytes, ..
         } = &self.layout;
@@ -198,11 +198,21 @@ impl Chain {
         self.about = about;
         self.ordinal = ordinal;
         self.unbegun = None;
-        self.shared.state().head = Some(Head {
-            ordinal,
+        self.present = PerStream::default();
+        self.set_head(segment, sealed);
+        Ok(())
+    }
+
+    /// Lets readers find the head. The old one closes outside the lock: that may take a while.
+    fn set_head(&self, segment: Segment, sealed: Option<(u64, Closed)>) {
+        let mut state = self.shared.state();
+        state.closed.extend(sealed);
+        let old = state.head.replace(Head {
+            ordinal: self.ordinal,
             segment: Arc::new(segment),
         });
-        Ok(())
+        drop(state);
+        drop(old);
     }
 
     /// Makes an opened segment the head and notes this start in it.
@@ -212,10 +222,7 @@ impl Chain {
     pub fn resume(&mut self, ordinal: u64, segment: Segment) -> Result<(), SegmentError> {
         let last = self.shared.state().last();
         self.ordinal = ordinal;
-        self.shared.state().head = Some(Head {
-            ordinal,
-            segment: Arc::new(segment),
-        });
+        self.set_head(segment, None);
         if self.about.epochs.len() >= EPOCHS && self.stored() > 0 {
             return self.rotate();
         }
@@ -239,7 +246,7 @@ impl Chain {
         self.store_acks()?;
         self.store_acks()?;
         for ordinal in droppable {
-            self.forget_tail(ordinal);
+            let tail = Self::hold_tail(&self.shared, ordinal);
             layout::rename(&self.layout.dir, Kind::Segment, Kind::Deleted, ordinal)?;
             let mut state = self.shared.state();
             if let Some(closed) = state.closed.remove(&ordinal) {
@@ -247,7 +254,7 @@ impl Chain {
                     state.streams[stream].absent.extend(set);
                 }
             }
-            drop(state);
+            drop((state, tail));
             layout::remove(&Kind::Deleted.path(&self.layout.dir, ordinal))?;
         }
         Ok(())
@@ -264,11 +271,13 @@ impl Chain {
         }
     }
 
-    fn forget_tail(&self, ordinal: u64) {
-        let mut tail = self.shared.tail();
+    /// Closes a sealed segment; nobody opens one as long as the guard lives.
+    fn hold_tail<'a>(shared: &'a Shared, ordinal: u64) -> MutexGuard<'a, Option<Tail>> {
+        let mut tail = shared.tail();
         if tail.as_ref().is_some_and(|tail| tail.ordinal == ordinal) {
             *tail = None;
         }
+        tail
     }
 
     /// Closes the head and opens it again, repairing it when what was durable is not all there.
@@ -276,26 +285,23 @@ impl Chain {
     /// # Errors
     /// [`SegmentError`]; try again later.
     pub fn reopen(&mut self) -> Result<(), SegmentError> {
-        self.shared.state().head = None;
+        let old = self.shared.state().head.take();
+        drop(old);
         if let Some(ordinal) = self.unbegun {
-            return self.begin(ordinal);
+            return self.begin(ordinal, None);
         }
         let dir = Kind::Segment.path(&self.layout.dir, self.ordinal);
-        match inspect(&dir, self.layout.cache_bytes, &self.present)? {
+        match probe(&dir, self.layout.cache_bytes, &self.present)? {
             Ok((segment, _)) => {
-                self.shared.state().head = Some(Head {
-                    ordinal: self.ordinal,
-                    segment: Arc::new(segment),
-                });
+                self.set_head(segment, None);
                 Ok(())
             }
             Err(why) => {
                 let expected = self.present.clone();
                 let about = self.about.clone();
                 self.rebuild(self.ordinal, &about, &expected, &why)?;
-                self.present = PerStream::default();
                 self.unbegun = Some(self.ordinal + 1);
-                self.begin(self.ordinal + 1)
+                self.begin(self.ordinal + 1, None)
             }
         }
     }
@@ -312,9 +318,10 @@ impl Chain {
             Some(closed) => closed.present.clone(),
             None => return Ok(()),
         };
-        self.forget_tail(ordinal);
+        let shared = Arc::clone(&self.shared);
+        let _tail = Self::hold_tail(&shared, ordinal);
         let dir = Kind::Segment.path(&self.layout.dir, ordinal);
-        match inspect(&dir, self.layout.cache_bytes, &expected)? {
+        match probe(&dir, self.layout.cache_bytes, &expected)? {
             Ok(_) => Ok(()),
             Err(why) => {
                 let about = About::load(&dir)?.unwrap_or_else(|| About::unknown(&expected));

@@ -201,6 +201,85 @@ fn lost_small_files_cost_no_event() {
     }
 }
 
+#[test]
+fn damage_met_while_reading_is_repaired_and_reported_without_a_restart() {
+    let dir = tempdir();
+    let truth = fill(dir.path());
+    let (outbox, recovery) = open(dir.path(), SEGMENT);
+    assert_eq!(recovery.gaps, []);
+    // A sealed segment is opened when it is read, so the running outbox does not know yet.
+    let db = Kind::Segment.path(dir.path(), 2).join("db");
+    let mut bytes = fs::read(&db).unwrap();
+    let needle = b"round 5 event 1 ";
+    let found = bytes.windows(needle.len()).position(|w| w == needle);
+    bytes[found.unwrap()] ^= 1;
+    overwrite(&db, &bytes);
+    let mut read = 0;
+    for stream in Stream::ALL {
+        for (sequence, bytes) in read_all(&outbox, stream, 0) {
+            if let Some(expected) = truth.get(&(stream.index(), sequence)) {
+                assert_eq!(&bytes, expected);
+                read += 1;
+            }
+        }
+    }
+    assert!(read >= truth.len() - 1, "{read} of {}", truth.len());
+    assert!(Kind::Bad.path(dir.path(), 2).exists());
+    wait(submit(&outbox, Stream::Count, "after the reports"));
+    assert_eq!(reported(&outbox).len(), truth.len() - read);
+    outbox.close().unwrap();
+    drop(outbox);
+    account(dir.path(), &truth);
+}
+
+#[test]
+fn looking_changes_nothing_and_names_what_is_wrong() {
+    let dir = tempdir();
+    let truth = fill(dir.path());
+    let whole = verify(dir.path()).unwrap();
+    assert_eq!(whole.faults, Vec::<String>::new());
+    let count = |stream: Stream| truth.keys().filter(|key| key.0 == stream.index()).count() as u64;
+    for stream in &whole.streams {
+        assert_eq!(
+            (stream.count, stream.pending),
+            (count(stream.stream), count(stream.stream))
+        );
+        assert_eq!((stream.last, stream.bad_records), (count(stream.stream), 0));
+        assert_eq!(stream.holes, []);
+    }
+    let stat = super::stat(dir.path()).unwrap();
+    assert_eq!((stat.segments, stat.bytes), (whole.segments, whole.bytes));
+    assert_eq!(stat.streams[1].stat.pending, count(Stream::Count));
+    let mut dumped = Vec::new();
+    super::dump(dir.path(), &mut dumped).unwrap();
+    let lines: Vec<&[u8]> = dumped.split(|byte| *byte == b'\n').collect();
+    assert_eq!(lines[..truth.len()], truth.values().collect::<Vec<_>>());
+    let before: Vec<_> = files(dir.path())
+        .iter()
+        .map(|path| fs::read(path).unwrap())
+        .collect();
+    let names = files(dir.path());
+    let db = Kind::Segment.path(dir.path(), 1).join("db");
+    let position = names.iter().position(|path| *path == db).unwrap();
+    let mut damaged = before[position].clone();
+    let middle = damaged.iter().rposition(|byte| *byte != 0).unwrap() / 2;
+    damaged[middle] ^= 1;
+    overwrite(&db, &damaged);
+    let report = verify(dir.path()).unwrap();
+    assert!(
+        report
+            .faults
+            .iter()
+            .any(|fault| fault.contains("seg-00000001")),
+        "{report:?}"
+    );
+    assert!(super::dump(dir.path(), &mut Vec::new()).is_err());
+    overwrite(&db, &before[position]);
+    assert_eq!(files(dir.path()), names);
+    let after: Vec<_> = names.iter().map(|path| fs::read(path).unwrap()).collect();
+    assert!(after == before);
+}
+
 #[derive(Clone, Debug)]
 enum Damage {
     Flip(prop::sample::Index, u8),

@@ -91,24 +91,11 @@ impl Outbox {
             segment_age_s: i64::try_from(options.segment_age.as_secs()).unwrap_or(i64::MAX),
         };
         let failed = |error| OutboxError::io(&dir, "start the writer of", error);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .map_err(failed)?;
         let (chain, recovery) = recovery::open(layout, clock)?;
         let (sender, queue) = mpsc::channel(QUEUE);
         let (closing, is_closing) = watch::channel(false);
         let shared = Arc::clone(&chain.shared);
-        let writer = Writer {
-            acks_stored: chain.clock.now().boot,
-            chain,
-            identity,
-            queue,
-            closing: is_closing,
-            runtime,
-            linger,
-            idle_ticks: 0,
-        };
+        let writer = Writer::new(chain, identity, queue, is_closing, linger).map_err(failed)?;
         let thread = thread::Builder::new()
             .name("outbox".to_owned())
             .spawn(move || writer.run())
@@ -149,6 +136,11 @@ impl Outbox {
     /// What is wrong with the storage at the moment, in plain words.
     #[must_use]
     pub fn store_error(&self) -> Option<String> {
+        let writer = self.0.writer.lock();
+        let writer = writer.unwrap_or_else(PoisonError::into_inner);
+        if writer.as_ref().is_some_and(JoinHandle::is_finished) && !*self.0.closing.borrow() {
+            return Some("the outbox's writer has stopped; restart footfall".to_owned());
+        }
         self.0.shared.trouble().clone()
     }
 

@@ -186,45 +186,38 @@ pub fn stat(dir: &Path) -> Result<StatReport, OutboxError> {
 /// As [`verify`], and any error of `sink`; what a damaged segment still holds is written before `Corrupt`.
 pub fn dump(dir: &Path, sink: &mut dyn io::Write) -> Result<(), OutboxError> {
     let store = Store::open(dir)?;
-    let failed = |source| OutboxError::Io {
-        what: "cannot write the events".to_owned(),
-        source,
-    };
-    let mut damage = Vec::new();
+    let mut damage = None;
     for stream in Stream::ALL {
         for ordinal in &store.ordinals {
-            let copy = match store.copy(*ordinal)? {
-                Ok(copy) => copy,
-                Err(why) => {
-                    damage.push(store.damaged(*ordinal, &why));
-                    continue;
-                }
-            };
-            let mut after = 0;
-            loop {
-                let mut batch = Batch::new(BATCH.0, BATCH.1);
-                let outcome = copy.segment.read(stream, after, u64::MAX, &mut batch);
-                for event in &batch.events {
-                    sink.write_all(&event.bytes).map_err(failed)?;
-                    sink.write_all(b"\n").map_err(failed)?;
-                    after = event.sequence;
-                }
-                match outcome {
-                    Ok(()) if batch.events.is_empty() => break,
-                    Ok(()) => {}
-                    Err(SegmentError::Damaged(why)) => {
-                        damage.push(store.damaged(*ordinal, &why));
-                        break;
-                    }
-                    Err(SegmentError::Io(error)) => {
-                        return Err(OutboxError::io(dir, "read", error));
-                    }
-                }
+            let about = store.about(*ordinal, &mut Vec::new())?;
+            let expected = about.and_then(|about| about.sealed);
+            let expected = expected.map(|sealed| sealed.present()[stream].clone());
+            if expected
+                .as_ref()
+                .is_some_and(|expected| expected.total() == 0)
+            {
+                continue;
+            }
+            let (dumped, outcome) = store.dump(*ordinal, stream, sink)?;
+            let missing = expected.unwrap_or_default().difference(&dumped);
+            let why = outcome.err().or_else(|| {
+                let range = missing.iter().next()?;
+                Some(format!("{} missing", events(stream, &range)))
+            });
+            if let Some(why) = why {
+                damage.get_or_insert(store.damaged(*ordinal, &why));
             }
         }
     }
-    sink.flush().map_err(failed)?;
-    damage.into_iter().next().map_or(Ok(()), Err)
+    sink.flush().map_err(cannot_write)?;
+    damage.map_or(Ok(()), Err)
+}
+
+fn cannot_write(source: io::Error) -> OutboxError {
+    OutboxError::Io {
+        what: "cannot write the events".to_owned(),
+        source,
+    }
 }
 
 /// A data directory that is only looked at.
@@ -320,6 +313,34 @@ impl Store {
             Err(why) => return Ok(Err(why)),
         };
         self.sort(copy.segment.content())
+    }
+
+    /// Writes one segment's events of a stream; says which they were and, in plain words, what is damaged.
+    fn dump(
+        &self,
+        ordinal: u64,
+        stream: Stream,
+        sink: &mut dyn io::Write,
+    ) -> Result<(RangeSet, Result<(), String>), OutboxError> {
+        let mut dumped = RangeSet::default();
+        let copy = match self.copy(ordinal)? {
+            Ok(copy) => copy,
+            Err(why) => return Ok((dumped, Err(why))),
+        };
+        loop {
+            let mut batch = Batch::new(BATCH.0, BATCH.1);
+            let after = dumped.last().unwrap_or(0);
+            let outcome = copy.segment.read(stream, after, u64::MAX, &mut batch);
+            for event in &batch.events {
+                sink.write_all(&event.bytes).map_err(cannot_write)?;
+                sink.write_all(b"\n").map_err(cannot_write)?;
+                dumped.insert(event.sequence..=event.sequence);
+            }
+            let outcome = self.sort(outcome)?;
+            if outcome.is_err() || batch.events.is_empty() {
+                return Ok((dumped, outcome));
+            }
+        }
     }
 
     /// Opens a copy of a segment's database; `Err` with plain words where it is damaged.

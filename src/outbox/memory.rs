@@ -12,10 +12,17 @@ use super::state::StreamState;
 use super::{OutboxError, Queue, Stored, StreamStat};
 use crate::event::{Draft, Identity, Receipt, Sink, SinkClosed, Stream};
 
+/// One stream.
+#[derive(Default)]
+struct Kept {
+    state: StreamState,
+    events: BTreeMap<u64, Vec<u8>>,
+}
+
 /// The fake.
 pub struct MemoryOutbox {
     identity: Identity,
-    streams: Mutex<PerStream<(StreamState, BTreeMap<u64, Vec<u8>>)>>,
+    streams: Mutex<PerStream<Kept>>,
     changed: watch::Sender<u64>,
 }
 
@@ -33,12 +40,12 @@ impl MemoryOutbox {
     /// Takes events away as damage would: they can no longer be read and count as acknowledged. The real
     /// outbox also reports them as `outbox.gap`.
     pub fn lose(&self, stream: Stream, range: RangeInclusive<u64>) {
-        let (state, events) = &mut self.lock()[stream];
+        let Kept { state, events } = &mut self.lock()[stream];
         events.retain(|sequence, _| !range.contains(sequence));
         state.ack(&range);
     }
 
-    fn lock(&self) -> MutexGuard<'_, PerStream<(StreamState, BTreeMap<u64, Vec<u8>>)>> {
+    fn lock(&self) -> MutexGuard<'_, PerStream<Kept>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -46,7 +53,7 @@ impl MemoryOutbox {
 impl Sink for MemoryOutbox {
     fn submit(&self, draft: Draft) -> Result<Receipt, SinkClosed> {
         let (sender, receipt) = oneshot::channel();
-        let (state, events) = &mut self.lock()[draft.body.stream()];
+        let Kept { state, events } = &mut self.lock()[draft.body.stream()];
         let sequence = state.last + 1;
         // As in the real outbox: what cannot be encoded takes no number and drops its receipt.
         if let Ok(bytes) = draft.encode(&self.identity, sequence) {
@@ -69,7 +76,7 @@ impl Queue for MemoryOutbox {
     ) -> Result<Vec<Stored>, OutboxError> {
         let mut size = 0;
         let mut batch: Vec<Stored> = Vec::new();
-        let (_, events) = &self.lock()[stream];
+        let events = &self.lock()[stream].events;
         for (&sequence, bytes) in events
             .range(after.saturating_add(1)..)
             .take(max_events.max(1))
@@ -87,16 +94,16 @@ impl Queue for MemoryOutbox {
     }
 
     fn ack(&self, stream: Stream, range: RangeInclusive<u64>) -> Result<(), OutboxError> {
-        self.lock()[stream].0.ack(&range);
+        self.lock()[stream].state.ack(&range);
         Ok(())
     }
 
     fn is_acked(&self, stream: Stream, sequence: u64) -> bool {
-        self.lock()[stream].0.acked.contains(sequence)
+        self.lock()[stream].state.acked.contains(sequence)
     }
 
     fn stat(&self, stream: Stream) -> StreamStat {
-        self.lock()[stream].0.stat()
+        self.lock()[stream].state.stat()
     }
 
     fn changed(&self) -> watch::Receiver<u64> {

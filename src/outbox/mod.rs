@@ -8,7 +8,7 @@
 //! - [`handle`]: [`Outbox`], what the house holds
 //! - [`writer`]: the one thread that writes; group commit, reports of losses, waiting out a full disk
 //! - [`chain`]: append, seal, drop, repair; [`recovery`]: opening; [`reader`]: reading; [`state`]: what they share
-//! - [`segment`]: one sled database and the measured recipe; [`salvage`]: rebuilds a damaged one
+//! - [`segment`]: one sled database and the measured recipe; [`probe`]: opens it with care; [`salvage`]: rebuilds a damaged one
 //! - [`record`], [`frame`], [`ranges`]: pure; [`about`], [`ackfile`], [`gaps`], [`marks`], [`layout`]: small files and names
 //! - [`inspect`]: `footfall outbox stat|verify|dump`; [`memory`]: a fake for other rooms' tests
 //!
@@ -24,6 +24,7 @@ mod inspect;
 mod layout;
 mod marks;
 pub mod memory;
+mod probe;
 mod ranges;
 mod reader;
 mod record;

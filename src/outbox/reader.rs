@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::layout::Kind;
-use super::segment::{Batch, Segment, SegmentError, inspect};
+use super::probe::probe;
+use super::segment::{Batch, Segment, SegmentError};
 use super::state::{Located, Place, Shared, Tail};
 use super::{OutboxError, Stored};
 use crate::event::Stream;
@@ -46,6 +47,8 @@ pub fn read(
         }
         match outcome {
             Ok(()) => {}
+            // Dropped, or repaired already, while it was being read.
+            Err(_) if !shared.state().holds(place.ordinal) => {}
             Err(SegmentError::Damaged(why)) => {
                 let segment = Kind::Segment.path(dir, place.ordinal);
                 tracing::warn!(segment = %segment.display(), why, "damage found while reading");
@@ -122,7 +125,7 @@ fn open(
         return Ok(None);
     };
     let (segment, _) =
-        inspect(&path, cache_bytes, &closed.present)?.map_err(SegmentError::Damaged)?;
+        probe(&path, cache_bytes, &closed.present)?.map_err(SegmentError::Damaged)?;
     let segment = Arc::new(segment);
     *tail = Some(Tail {
         ordinal: place.ordinal,

@@ -19,9 +19,10 @@ use super::chain::{Chain, Layout, set_aside};
 use super::gaps::Gaps;
 use super::layout::{self, ACKS, GAPS, Kind, LOCK, MARKS};
 use super::marks::Marks;
+use super::probe::probe;
 use super::ranges::{PerStream, RangeSet};
 use super::salvage;
-use super::segment::{Segment, SegmentError, directory_bytes, inspect};
+use super::segment::{Segment, SegmentError, directory_bytes};
 use super::state::{Closed, Shared, State, StreamState};
 use crate::clock::SharedClock;
 use crate::event::{GapReason, OutboxGap, Stream};
@@ -236,7 +237,7 @@ impl Opening {
     /// Reads a segment that should be sealed and is not, and seals it.
     fn seal(&mut self, ordinal: u64, about: Option<About>) -> Result<(), SegmentError> {
         let dir = Kind::Segment.path(&self.layout.dir, ordinal);
-        match inspect(&dir, self.layout.cache_bytes, &PerStream::default())? {
+        match probe(&dir, self.layout.cache_bytes, &PerStream::default())? {
             Ok((segment, content)) => {
                 drop(segment);
                 let bytes = directory_bytes(&dir);
@@ -263,7 +264,7 @@ impl Opening {
             let known = RangeSet::from_iter([about.start[stream.index()]..=self.known[stream]]);
             known.difference(&gone[stream])
         });
-        match inspect(&dir, self.layout.cache_bytes, &expected)? {
+        match probe(&dir, self.layout.cache_bytes, &expected)? {
             Ok((segment, content)) => {
                 self.epoch = self.epoch.max(content.epoch + 1);
                 self.lower_floor(&about.start);
@@ -413,7 +414,7 @@ impl Opening {
                 chain.unbegun = None;
                 chain.resume(head.ordinal, head.segment)?;
             }
-            None => chain.begin(next)?,
+            None => chain.begin(next, None)?,
         }
         Ok((chain, recovery))
     }

@@ -9,9 +9,10 @@ use std::path::Path;
 
 use super::about::{About, Sealed};
 use super::layout::{self, Kind};
+use super::probe::RAW;
 use super::ranges::{PerStream, RangeSet};
 use super::record::{self, EVENT_BYTES};
-use super::segment::{RAW, Segment, SegmentError, directory_bytes};
+use super::segment::{Segment, SegmentError, directory_bytes};
 use crate::event::Stream;
 
 /// Bytes looked at in one go, and the longest record.

@@ -14,6 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::Stored;
+use super::probe;
 use super::ranges::{PerStream, RangeSet};
 use super::record;
 use crate::durable;
@@ -24,9 +25,6 @@ const LOCK_TRIES: u32 = 60;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// How long closing may take before the database is left to itself.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Copy of the database file as it was before sled opened it.
-pub const RAW: &str = "db.raw";
 
 /// Why a segment cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -117,15 +115,11 @@ impl Segment {
     /// # Errors
     /// [`SegmentError`].
     pub fn open(dir: &Path, cache_bytes: u64) -> Result<Self, SegmentError> {
-        let db = dir.join("db");
-        match fs::metadata(&db) {
+        match fs::metadata(dir.join("db")) {
             Ok(meta) if meta.len() > 0 => {}
-            Ok(_) => return Err(SegmentError::Damaged(format!("{} is empty", db.display()))),
+            Ok(_) => return Err(SegmentError::Damaged("its database is empty".to_owned())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(SegmentError::Damaged(format!(
-                    "{} is missing",
-                    db.display()
-                )));
+                return Err(SegmentError::Damaged("its database is missing".to_owned()));
             }
             Err(error) => return Err(error.into()),
         }
@@ -275,65 +269,6 @@ impl Drop for Segment {
     }
 }
 
-/// Opens a segment and reads all of it: `Err` with plain words where it is damaged or does not hold
-/// everything expected.
-///
-/// sled zeroes everything that follows a damaged place while it opens. So the file is copied before; the
-/// copy goes once all is found to be well, mostly before it reaches the disk, and stays for the rescue
-/// otherwise.
-///
-/// # Errors
-/// Any I/O error; it says nothing about the bytes.
-pub fn inspect(
-    dir: &Path,
-    cache_bytes: u64,
-    expected: &PerStream<RangeSet>,
-) -> io::Result<Result<(Segment, Content), String>> {
-    preserve(dir)?;
-    let read = Segment::open(dir, cache_bytes).and_then(|segment| {
-        let content = segment.content()?;
-        Ok((segment, content))
-    });
-    let (segment, content) = match read {
-        Ok(read) => read,
-        Err(SegmentError::Io(error)) => return Err(error),
-        Err(SegmentError::Damaged(why)) => return Ok(Err(why)),
-    };
-    if let Some((_, fault)) = content.faults.first() {
-        return Ok(Err(fault.clone()));
-    }
-    for (stream, expected) in expected.iter() {
-        if let Some(range) = expected.difference(&content.present[stream]).iter().next() {
-            let (first, last) = range.into_inner();
-            return Ok(Err(format!(
-                "events {stream}/{first} to {last} are missing"
-            )));
-        }
-    }
-    match fs::remove_file(dir.join(RAW)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(Ok((segment, content))),
-    }
-}
-
-/// Copies the database file, unless a copy is left from an opening that was interrupted. A full disk is no
-/// reason not to open.
-fn preserve(dir: &Path) -> io::Result<()> {
-    let (raw, unfinished) = (dir.join(RAW), dir.join("db.raw.new"));
-    if raw.exists() {
-        return Ok(());
-    }
-    let copied = fs::copy(dir.join("db"), &unfinished).and_then(|_| fs::rename(&unfinished, &raw));
-    match copied.map_err(|error| error.kind()) {
-        Err(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
-            tracing::warn!(dir = %dir.display(), "no space to copy the database before opening it");
-            fs::remove_file(&unfinished)
-        }
-        Err(io::ErrorKind::NotFound) | Ok(()) => Ok(()),
-        Err(kind) => Err(kind.into()),
-    }
-}
-
 /// Size of all files below a directory, bytes; what cannot be read counts nothing.
 #[must_use]
 pub fn directory_bytes(dir: &Path) -> u64 {
@@ -388,7 +323,7 @@ fn sync_files(dir: &Path, skip_empty: bool) -> io::Result<()> {
     let mut any = false;
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with(RAW) {
+        if entry.file_name().to_string_lossy().starts_with(probe::RAW) {
             continue;
         }
         any = true;
@@ -490,10 +425,7 @@ mod tests {
                 content.present[Stream::Count].iter().collect::<Vec<_>>(),
                 [1..=9]
             );
-            assert_eq!(
-                (content.events(), content.epoch, content.faults.len()),
-                (9, 1, 0)
-            );
+            assert_eq!((content.epoch, content.faults.len()), (1, 0));
             drop(segment);
             fs::File::create(dir.join("snap.00000000000000FF.generating")).unwrap();
             segment = Segment::open(&dir, 1 << 20).unwrap();

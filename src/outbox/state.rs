@@ -137,11 +137,21 @@ impl State {
         }
     }
 
-    /// Acknowledged segments that may be dropped. The newest sealed one stays: today's totals are rebuilt
+    /// Whether the segment is part of the chain.
+    #[must_use]
+    pub fn holds(&self, ordinal: u64) -> bool {
+        self.closed.contains_key(&ordinal)
+            || self
+                .head
+                .as_ref()
+                .is_some_and(|head| head.ordinal == ordinal)
+    }
+
+    /// Acknowledged segments that may be dropped, oldest first. The newest sealed one stays: today's totals are rebuilt
     /// from it after a restart.
     #[must_use]
     pub fn droppable(&self) -> Vec<u64> {
-        let older = self.closed.iter().rev().skip(1);
+        let older = self.closed.iter().take(self.closed.len().saturating_sub(1));
         let acked = older.filter(|(_, closed)| closed.is_acked(&self.streams));
         acked.map(|(&ordinal, _)| ordinal).collect()
     }
@@ -286,6 +296,6 @@ mod tests {
         all.streams[Stream::Count].ack(&(6..=12));
         assert_eq!(all.droppable(), [2]);
         all.streams[Stream::Count].ack(&(1..=5));
-        assert_eq!(all.droppable(), [2, 1]);
+        assert_eq!(all.droppable(), [1, 2]);
     }
 }

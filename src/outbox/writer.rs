@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::OutboxError;
 use super::chain::Chain;
+use super::gaps::Gap;
 use super::ranges::PerStream;
 use super::record::EVENT_BYTES;
 use super::segment::SegmentError;
@@ -25,8 +26,8 @@ pub const LINGER: Duration = Duration::from_millis(50);
 const TICK: Duration = Duration::from_secs(1);
 /// Acknowledgements after which the ack file is written at once.
 const ACKS: u64 = 1000;
-/// Ticks without a read after which a sealed segment is closed.
-const IDLE_TICKS: u32 = 30;
+/// Time without a read after which a sealed segment is closed.
+const IDLE: Duration = Duration::from_secs(30);
 /// Pause after a failed commit: doubles from the first to the last.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// Failed commits after which closing gives up.
@@ -39,27 +40,23 @@ pub struct Item {
     pub receipt: Option<oneshot::Sender<u64>>,
 }
 
-impl Item {
-    const fn internal(draft: Draft) -> Self {
-        Self {
-            draft,
-            receipt: None,
-        }
-    }
-}
-
 /// The thread's state.
 pub struct Writer {
-    pub chain: Chain,
-    pub identity: Identity,
-    pub queue: mpsc::Receiver<Item>,
+    chain: Chain,
+    identity: Identity,
+    queue: mpsc::Receiver<Item>,
     /// True once the outbox is to close.
-    pub closing: watch::Receiver<bool>,
-    pub runtime: Runtime,
-    pub linger: Duration,
+    closing: watch::Receiver<bool>,
+    runtime: Runtime,
+    linger: Duration,
     /// When the ack file was last written, time since boot.
-    pub acks_stored: Duration,
-    pub idle_ticks: u32,
+    acks_stored: Duration,
+    /// When the open sealed segment was last looked at, time since boot.
+    tail_checked: Duration,
+    /// Losses whose reports are planned and come next.
+    planned: Vec<Gap>,
+    /// Looking after the chain failed the last time.
+    in_trouble: bool,
 }
 
 enum Gathered {
@@ -69,6 +66,34 @@ enum Gathered {
 }
 
 impl Writer {
+    /// A writer of this chain; a group waits `linger` for more events.
+    ///
+    /// # Errors
+    /// The timer cannot be made.
+    pub fn new(
+        chain: Chain,
+        identity: Identity,
+        queue: mpsc::Receiver<Item>,
+        closing: watch::Receiver<bool>,
+        linger: Duration,
+    ) -> io::Result<Self> {
+        let now = chain.clock.now().boot;
+        Ok(Self {
+            chain,
+            identity,
+            queue,
+            closing,
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()?,
+            linger,
+            acks_stored: now,
+            tail_checked: now,
+            planned: Vec::new(),
+            in_trouble: false,
+        })
+    }
+
     /// Works until the outbox closes and the queue is empty.
     ///
     /// # Errors
@@ -213,23 +238,48 @@ impl Writer {
         });
     }
 
-    /// Repairs, reports, stores acknowledgements, drops and seals. Only a failing report of a loss while
-    /// closing is an error; everything else is tried again at the next tick.
+    /// Stores acknowledgements, drops, seals, repairs and reports. Trouble is tried again at the next tick;
+    /// only a report that cannot be stored while closing is an error.
     fn look_after(&mut self) -> Result<(), OutboxError> {
-        if let Err(error) = self.tend() {
-            let error = self.explain("look after", error);
-            tracing::error!(%error, "looking after the outbox failed; trying again");
-            *self.chain.shared.trouble() = Some(error.to_string());
+        match self.tend() {
+            Ok(()) => {
+                if std::mem::take(&mut self.in_trouble) {
+                    *self.chain.shared.trouble() = None;
+                }
+            }
+            Err(error) => {
+                let error = self.explain("look after", error);
+                tracing::error!(%error, "looking after the outbox failed; trying again");
+                *self.chain.shared.trouble() = Some(error.to_string());
+                self.in_trouble = true;
+            }
         }
-        self.report()
+        let planned = std::mem::take(&mut self.planned);
+        let alarms = std::mem::take(&mut self.chain.alarms);
+        if planned.is_empty() && alarms.is_empty() {
+            return Ok(());
+        }
+        let gaps = planned.iter().map(|gap| Body::OutboxGap(gap.event()));
+        let alarms = alarms.into_iter().map(|message| {
+            Body::DeviceAlarm(DeviceAlarm {
+                part: "outbox".to_owned(),
+                message,
+            })
+        });
+        let at = self.chain.clock.now();
+        // The losses come first, and before any other event, so that the planned numbers are theirs.
+        let items = gaps.chain(alarms).map(|body| Item {
+            draft: Draft {
+                source: String::new(),
+                at,
+                body,
+            },
+            receipt: None,
+        });
+        self.store(items.collect())
     }
 
     fn tend(&mut self) -> Result<(), SegmentError> {
-        let damaged: Vec<u64> = self.chain.shared.state().damaged.iter().copied().collect();
-        for ordinal in damaged {
-            self.chain.repair(ordinal)?;
-            self.chain.shared.state().damaged.remove(&ordinal);
-        }
         let now = self.chain.clock.now().boot;
         let unstored = self.chain.shared.state().unstored_acks;
         if unstored >= ACKS || (unstored > 0 && now.saturating_sub(self.acks_stored) >= TICK) {
@@ -238,48 +288,17 @@ impl Writer {
         }
         self.chain.drop_acked()?;
         self.chain.rotate_by_age()?;
-        self.idle_ticks += 1;
-        if self.idle_ticks >= IDLE_TICKS {
-            self.idle_ticks = 0;
+        let damaged = self.chain.shared.state().damaged.clone();
+        for ordinal in damaged {
+            self.chain.repair(ordinal)?;
+            self.chain.shared.state().damaged.remove(&ordinal);
+        }
+        self.planned = self.chain.plan_reports()?;
+        if now.saturating_sub(self.tail_checked) >= IDLE {
+            self.tail_checked = now;
             self.chain.close_idle_tail();
         }
         Ok(())
-    }
-
-    /// Stores an `outbox.gap` for every loss and an alarm for everything a person should hear of. They
-    /// come before any other event, so that the planned numbers are theirs.
-    fn report(&mut self) -> Result<(), OutboxError> {
-        let planned = match self.chain.plan_reports() {
-            Ok(planned) => planned,
-            Err(error) => {
-                let error = self.explain("write", error.into());
-                tracing::error!(%error, "cannot report a loss yet; trying again");
-                *self.chain.shared.trouble() = Some(error.to_string());
-                return Ok(());
-            }
-        };
-        let alarms = std::mem::take(&mut self.chain.alarms);
-        let alarms = alarms.into_iter().map(|message| {
-            Body::DeviceAlarm(DeviceAlarm {
-                part: "outbox".to_owned(),
-                message,
-            })
-        });
-        let gaps = planned.iter().map(|gap| Body::OutboxGap(gap.event()));
-        let at = self.chain.clock.now();
-        let items: Vec<Item> = gaps
-            .chain(alarms)
-            .map(|body| Draft {
-                source: String::new(),
-                at,
-                body,
-            })
-            .map(Item::internal)
-            .collect();
-        if items.is_empty() {
-            return Ok(());
-        }
-        self.store(items)
     }
 
     fn explain(&self, action: &str, error: SegmentError) -> OutboxError {

@@ -1,0 +1,72 @@
+//! Opening a segment with care: a copy of its file first, then a look at everything in it.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use super::ranges::{PerStream, RangeSet};
+use super::segment::{Content, Segment, SegmentError};
+
+/// Copy of the database file as it was before sled opened it.
+pub const RAW: &str = "db.raw";
+
+/// Opens a segment and reads all of it: `Err` with plain words where it is damaged or does not hold
+/// everything expected.
+///
+/// sled zeroes everything that follows a damaged place while it opens. So the file is copied before; the
+/// copy goes once all is found to be well, mostly before it reaches the disk, and stays for the rescue
+/// otherwise.
+///
+/// # Errors
+/// Any I/O error; it says nothing about the bytes.
+pub fn probe(
+    dir: &Path,
+    cache_bytes: u64,
+    expected: &PerStream<RangeSet>,
+) -> io::Result<Result<(Segment, Content), String>> {
+    preserve(dir)?;
+    let read = Segment::open(dir, cache_bytes).and_then(|segment| {
+        let content = segment.content()?;
+        Ok((segment, content))
+    });
+    let (segment, content) = match read {
+        Ok(read) => read,
+        Err(SegmentError::Io(error)) => return Err(error),
+        Err(SegmentError::Damaged(why)) => return Ok(Err(why)),
+    };
+    if let Some((_, fault)) = content.faults.first() {
+        return Ok(Err(fault.clone()));
+    }
+    for (stream, expected) in expected.iter() {
+        if let Some(range) = expected.difference(&content.present[stream]).iter().next() {
+            let (first, last) = range.into_inner();
+            return Ok(Err(format!(
+                "events {stream}/{first} to {last} are missing"
+            )));
+        }
+    }
+    match fs::remove_file(dir.join(RAW)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(Ok((segment, content))),
+    }
+}
+
+/// Copies the database file, unless a copy is left from an opening that was interrupted. A full disk is no
+/// reason not to open.
+fn preserve(dir: &Path) -> io::Result<()> {
+    let (raw, unfinished) = (dir.join(RAW), dir.join("db.raw.new"));
+    if raw.exists() {
+        return Ok(());
+    }
+    let copied = fs::copy(dir.join("db"), &unfinished).and_then(|_| fs::rename(&unfinished, &raw));
+    let Err(error) = copied else { return Ok(()) };
+    let _ = fs::remove_file(&unfinished);
+    match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            tracing::warn!(dir = %dir.display(), %error, "opening a database without a copy of it");
+            Ok(())
+        }
+        _ => Err(error),
+    }
+}
