@@ -48,7 +48,11 @@ impl ShopBox {
                 line.points
             ),
         );
-        Self { dir, page, daemon: None }
+        Self {
+            dir,
+            page,
+            daemon: None,
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -82,10 +86,17 @@ impl ShopBox {
     /// The running daemon's report; `None` while it does not answer.
     fn report(&self) -> Option<Value> {
         let out = Command::new(env!("CARGO_BIN_EXE_footfall"))
-            .args(["status", "--json", "--at", &format!("127.0.0.1:{}", self.page)])
+            .args([
+                "status",
+                "--json",
+                "--at",
+                &format!("127.0.0.1:{}", self.page),
+            ])
             .output()
             .unwrap();
-        serde_json::from_slice(&out.stdout).ok().filter(|_| out.status.success())
+        serde_json::from_slice(&out.stdout)
+            .ok()
+            .filter(|_| out.status.success())
     }
 
     /// Waits until the daemon's report fulfils `condition`, and returns it.
@@ -94,11 +105,22 @@ impl ShopBox {
             if let Some(report) = self.report().filter(&condition) {
                 return report;
             }
-            let ended = self.daemon.as_mut().and_then(|child| child.try_wait().unwrap());
-            assert!(ended.is_none(), "the daemon ended ({ended:?}):\n{}", self.log());
+            let ended = self
+                .daemon
+                .as_mut()
+                .and_then(|child| child.try_wait().unwrap());
+            assert!(
+                ended.is_none(),
+                "the daemon ended ({ended:?}):\n{}",
+                self.log()
+            );
             std::thread::sleep(BETWEEN_TRIES);
         }
-        panic!("never: {what}; last report {:?}; log:\n{}", self.report(), self.log());
+        panic!(
+            "never: {what}; last report {:?}; log:\n{}",
+            self.report(),
+            self.log()
+        );
     }
 
     fn log(&self) -> String {
@@ -122,13 +144,21 @@ fn record(dir: &Path) {
     let mut frame = Frame::default();
     while shop.next_frame(&mut frame).unwrap() == Next::Frame {
         let path = dir.join(format!("{:04}.jpg", frame.index));
-        image::save_buffer(path, &frame.rgb, frame.width, frame.height, image::ColorType::Rgb8)
-            .unwrap();
+        image::save_buffer(
+            path,
+            &frame.rgb,
+            frame.width,
+            frame.height,
+            image::ColorType::Rgb8,
+        )
+        .unwrap();
     }
 }
 
 fn last(report: &Value, stream: Stream) -> u64 {
-    report["outbox"]["streams"][stream.name()]["last"].as_u64().unwrap()
+    report["outbox"]["streams"][stream.name()]["last"]
+        .as_u64()
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +167,9 @@ async fn nothing_is_lost_when_the_broker_goes_away_and_the_daemon_is_killed() {
         eprintln!("SKIPPED: {why}");
         return;
     }
-    let Some(mut broker) = Mosquitto::start("max_inflight_messages 100") else { return };
+    let Some(mut broker) = Mosquitto::start("max_inflight_messages 100") else {
+        return;
+    };
     let subscriber = Subscriber::start(Subscription {
         host: "127.0.0.1".into(),
         port: broker.port(),
@@ -160,7 +192,9 @@ async fn nothing_is_lost_when_the_broker_goes_away_and_the_daemon_is_killed() {
         assert!(!status.success(), "round {round}");
         shop.start();
     }
-    shop.wait_for("a connection", |report| report["uplink"]["state"] == "connected");
+    shop.wait_for("a connection", |report| {
+        report["uplink"]["state"] == "connected"
+    });
     broker.stop();
     shop.wait_for("events that wait for the broker", |report| {
         report["outbox"]["pending"].as_u64() >= Some(5) && report["uplink"]["state"] != "connected"
@@ -169,11 +203,20 @@ async fn nothing_is_lost_when_the_broker_goes_away_and_the_daemon_is_killed() {
     let report = shop.wait_for("an empty outbox", |report| report["outbox"]["pending"] == 0);
     assert!(last(&report, Stream::Count) > counted);
     let today = report["today"]["in"].as_u64().unwrap() + report["today"]["out"].as_u64().unwrap();
-    assert!(today >= counted, "today's sums survive a kill: {today} of {counted}");
+    assert!(
+        today >= counted,
+        "today's sums survive a kill: {today} of {counted}"
+    );
 
     let status = shop.end(Signal::TERM);
     assert!(status.success(), "{status}:\n{}", shop.log());
-    assert!(shop.log().trim_end().ends_with("everything is stored; good bye"), "{}", shop.log());
+    assert!(
+        shop.log()
+            .trim_end()
+            .ends_with("everything is stored; good bye"),
+        "{}",
+        shop.log()
+    );
 
     let stat = Command::new(env!("CARGO_BIN_EXE_footfall"))
         .args(["outbox", "stat", "--json", "--data"])
@@ -181,7 +224,9 @@ async fn nothing_is_lost_when_the_broker_goes_away_and_the_daemon_is_killed() {
         .output()
         .unwrap();
     let stat: Value = serde_json::from_slice(&stat.stdout).unwrap();
-    let stored = Stream::ALL.map(|stream| stat["streams"][stream.name()]["last"].as_u64().unwrap());
+    let stored =
+        Stream::ALL.map(|stream| stat["streams"][stream.index()]["last"].as_u64().unwrap());
+    assert_eq!(stat["streams"][1]["stream"], "count");
     let all: u64 = stored.iter().sum();
     let everything = seen.wait_for(|seen| seen.report.received() >= all);
     let seen = tokio::time::timeout(Duration::from_secs(120), everything)
@@ -194,7 +239,11 @@ async fn nothing_is_lost_when_the_broker_goes_away_and_the_daemon_is_killed() {
     for stream in Stream::ALL {
         let got = &seen.streams[stream.index()];
         assert_eq!(got.received, stored[stream.index()], "{stream}");
-        assert!(got.contiguous || got.received == 0, "{stream}: gap at {:?}", got.first_gap);
+        assert!(
+            got.contiguous || got.received == 0,
+            "{stream}: gap at {:?}",
+            got.first_gap
+        );
         assert_eq!(got.conflicts, 0, "{stream}: one number with two contents");
     }
 
@@ -203,5 +252,9 @@ async fn nothing_is_lost_when_the_broker_goes_away_and_the_daemon_is_killed() {
         .arg(shop.path("data"))
         .output()
         .unwrap();
-    assert!(verify.status.success(), "{}", String::from_utf8_lossy(&verify.stdout));
+    assert!(
+        verify.status.success(),
+        "{}",
+        String::from_utf8_lossy(&verify.stdout)
+    );
 }
