@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use footfall::clock::{SharedClock, SystemClock};
 use footfall::event::{
-    Body, CameraStatus, CameraState, DeviceAlarm, Direction, Draft, Identity, LineCrossed, Sink,
+    Body, CameraState, CameraStatus, DeviceAlarm, Direction, Draft, Identity, LineCrossed, Sink,
     Stream,
 };
 use footfall::outbox::{Options, Outbox, Queue, verify};
@@ -79,23 +79,34 @@ fn say(line: &str) {
 /// storage is in trouble (`E`) and when it works again (`F`). Does nothing in an ordinary test run.
 #[test]
 fn child() {
-    let (Ok(part), Ok(dir), Ok(round)) =
-        (std::env::var(PART), std::env::var(DIR), std::env::var(ROUND))
-    else {
+    let (Ok(part), Ok(dir), Ok(round)) = (
+        std::env::var(PART),
+        std::env::var(DIR),
+        std::env::var(ROUND),
+    ) else {
         return;
     };
     let segment_events = if part == "acknowledge" { 400 } else { 10_000 };
     let (outbox, recovery) = open(Path::new(&dir), segment_events);
     assert!(recovery.gaps.is_empty(), "{recovery:?}");
     say("\nS");
-    let streams = [Stream::Count, Stream::Count, Stream::Alarm, Stream::Diagnostic];
+    let streams = [
+        Stream::Count,
+        Stream::Count,
+        Stream::Alarm,
+        Stream::Diagnostic,
+    ];
     let mut in_trouble = false;
     for group in 0.. {
         let receipts: Vec<_> = (0..40)
             .map(|n| {
                 let stream = streams[n % streams.len()];
                 let text = format!("{round}-{group}-{n}-{}", "x".repeat(n * 10));
-                (stream, text.clone(), outbox.submit(draft(stream, text)).unwrap())
+                (
+                    stream,
+                    text.clone(),
+                    outbox.submit(draft(stream, text)).unwrap(),
+                )
             })
             .collect();
         for (stream, text, mut receipt) in receipts {
@@ -138,7 +149,10 @@ impl Heard {
         let words: Vec<&str> = line.split(' ').collect();
         match words.as_slice() {
             ["A", stream, sequence, text] => {
-                let key = (Stream::from_name(stream).unwrap(), sequence.parse().unwrap());
+                let key = (
+                    Stream::from_name(stream).unwrap(),
+                    sequence.parse().unwrap(),
+                );
                 let before = self.acknowledged.insert(key, (*text).to_owned());
                 assert_eq!(before, None, "{key:?} was given out twice");
             }
@@ -182,7 +196,12 @@ impl Heard {
     }
 }
 
-fn start(part: &str, dir: &Path, round: u32, shell: Option<&str>) -> (Child, Lines<BufReader<ChildStdout>>) {
+fn start(
+    part: &str,
+    dir: &Path,
+    round: u32,
+    shell: Option<&str>,
+) -> (Child, Lines<BufReader<ChildStdout>>) {
     let binary = std::env::current_exe().unwrap();
     let mut command = match shell {
         None => Command::new(binary),
@@ -219,13 +238,19 @@ fn twenty_kills_lose_nothing_and_every_start_succeeds() {
         let (mut child, mut lines) = start("acknowledge", dir.path(), round, None);
         let started = lines.by_ref().map(Result::unwrap).any(|line| line == "S");
         assert!(started, "the child of round {round} did not start");
-        for line in lines.by_ref().map(Result::unwrap).take(random.usize(0..400)) {
+        for line in lines
+            .by_ref()
+            .map(Result::unwrap)
+            .take(random.usize(0..400))
+        {
             heard.line(&line);
         }
         child.kill().unwrap();
         child.wait().unwrap();
         // What it had said before it died.
-        lines.map_while(Result::ok).for_each(|line| heard.line(&line));
+        lines
+            .map_while(Result::ok)
+            .for_each(|line| heard.line(&line));
         if round % 5 == 4 {
             heard.check(dir.path());
         }
@@ -241,7 +266,10 @@ fn a_disk_that_refuses_makes_events_wait_and_loses_none() {
     let script = "trap '' XFSZ; ulimit -S -f 1100; exec \"$@\"";
     let (mut child, mut lines) = start("keep", dir.path(), 0, Some(script));
     let mut said = lines.by_ref().map(Result::unwrap);
-    let refused = said.by_ref().inspect(|line| heard.line(line)).any(|line| line == "E");
+    let refused = said
+        .by_ref()
+        .inspect(|line| heard.line(line))
+        .any(|line| line == "E");
     assert!(refused, "the storage never refused");
     let before = heard.acknowledged.len();
     let unlimited = rustix::process::Rlimit {
@@ -250,14 +278,19 @@ fn a_disk_that_refuses_makes_events_wait_and_loses_none() {
     };
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::prlimit(Some(pid), rustix::process::Resource::Fsize, unlimited).unwrap();
-    let works = said.by_ref().inspect(|line| heard.line(line)).any(|line| line == "F");
+    let works = said
+        .by_ref()
+        .inspect(|line| heard.line(line))
+        .any(|line| line == "F");
     assert!(works, "it did not go on");
     for line in said.take(200) {
         heard.line(&line);
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    lines.map_while(Result::ok).for_each(|line| heard.line(&line));
+    lines
+        .map_while(Result::ok)
+        .for_each(|line| heard.line(&line));
     assert!(heard.acknowledged.len() >= before + 200);
     heard.check(dir.path());
 }

@@ -118,7 +118,11 @@ fn show_stat(report: &Report, out: &mut impl Write) -> Result<ExitCode, Failure>
 }
 
 fn stat_text(report: &StatReport, out: &mut impl Write) -> io::Result<()> {
-    writeln!(out, "{:<12}{:>12}{:>16}{:>12}", "stream", "last", "acknowledged", "waiting")?;
+    writeln!(
+        out,
+        "{:<12}{:>12}{:>16}{:>12}",
+        "stream", "last", "acknowledged", "waiting"
+    )?;
     for named in &report.streams {
         let stat = named.stat;
         writeln!(
@@ -170,8 +174,14 @@ fn verify_text(report: &VerifyReport, out: &mut impl Write) -> io::Result<()> {
     }
     match report.faults.len() {
         0 => writeln!(out, "no faults"),
-        1 => writeln!(out, "1 fault; the daemon repairs what can be repaired when it starts"),
-        n => writeln!(out, "{n} faults; the daemon repairs what can be repaired when it starts"),
+        1 => writeln!(
+            out,
+            "1 fault; the daemon repairs what can be repaired when it starts"
+        ),
+        n => writeln!(
+            out,
+            "{n} faults; the daemon repairs what can be repaired when it starts"
+        ),
     }
 }
 
@@ -221,6 +231,9 @@ mod tests {
         assert_eq!(run_line(&["verify", "--data", path]), ExitCode::from(DATA));
         let lock = std::fs::File::open(dir.path().join("lock")).unwrap();
         lock.lock().unwrap();
-        assert_eq!(run_line(&["stat", "--data", path]), ExitCode::from(UNAVAILABLE));
+        assert_eq!(
+            run_line(&["stat", "--data", path]),
+            ExitCode::from(UNAVAILABLE)
+        );
     }
 }
