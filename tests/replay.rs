@@ -4,10 +4,14 @@
 #[path = "common/program.rs"]
 mod program;
 
+use std::io::BufWriter;
 use std::path::Path;
 
+use footfall::demo::{DEFAULT_SEED, SyntheticShop};
+use footfall::sensor::camera::{Frame, FrameSource, Next};
 use image::codecs::gif::GifEncoder;
-use image::{Delay, Frame, Rgba, RgbaImage};
+use image::imageops::FilterType;
+use image::{Delay, DynamicImage, RgbImage, imageops};
 use program::{Home, data, ended, ffmpeg, footfall, library};
 use serde_json::Value;
 
@@ -83,33 +87,37 @@ fn a_light_model_plays_to_the_end_and_two_runs_are_the_same_to_the_byte() {
 }
 
 #[test]
-fn a_folder_a_gif_and_a_video_of_the_same_empty_room_all_count_nobody() {
+fn the_synthetic_shop_counts_true_as_a_folder_a_gif_and_a_video() {
     if !library() {
         return;
     }
     let home = Home::new();
-    let pictures: Vec<RgbaImage> = (0..8u32)
-        .map(|n| {
-            RgbaImage::from_fn(160, 120, |x, _| {
-                Rgba([90, 90, if x / 20 == n { 140 } else { 90 }, 255])
-            })
-        })
-        .collect();
+    let mut shop = SyntheticShop::new(DEFAULT_SEED, 20.0, 10.0);
+    let pictures = pictures_of(&mut shop);
+    let truth = shop.truth();
+    let true_sums = (truth.inward as i64, truth.outward as i64);
+    assert!(true_sums.0 > 0 && true_sums.1 > 0, "too short: {truth:?}");
+    let points = format!("{:?}", shop.line().points);
+    home.config("shop.toml", "[[0.5, 1.0], [0.5, 0.0]]", &points);
+
     std::fs::create_dir(home.path("room")).unwrap();
     for (number, picture) in pictures.iter().enumerate() {
-        picture
-            .save(home.path(&format!("room/{number:03}.png")))
-            .unwrap();
+        let name = format!("room/{number:03}.png");
+        picture.save(home.path(&name)).unwrap();
     }
-    let frames = pictures
-        .into_iter()
-        .map(|picture| Frame::from_parts(picture, 0, 0, Delay::from_numer_denom_ms(100, 1)));
     let file = std::fs::File::create(home.path("room.gif")).unwrap();
-    GifEncoder::new(file).encode_frames(frames).unwrap();
+    let frames = pictures.iter().map(|picture| {
+        let colours = DynamicImage::from(picture.clone()).into_rgba8();
+        image::Frame::from_parts(colours, 0, 0, Delay::from_numer_denom_ms(100, 1))
+    });
+    GifEncoder::new_with_speed(BufWriter::new(file), 10)
+        .encode_frames(frames)
+        .unwrap();
     let mut clips = vec!["room", "room.gif"];
+    let room = home.path("room/%03d.png");
     let video = format!(
-        "-framerate 10 -i {} -pix_fmt yuv420p",
-        home.path("room/%03d.png").display()
+        "-framerate 10 -i {} -pix_fmt yuv420p -crf 12",
+        room.display()
     );
     for (clip, codec) in [
         ("room.mp4", "-c:v libx264"),
@@ -120,23 +128,34 @@ fn a_folder_a_gif_and_a_video_of_the_same_empty_room_all_count_nobody() {
         }
     }
     for clip in clips {
-        let ended = ended(home.footfall([
+        let args = [
             "replay",
             "--config",
-            "good.toml",
+            "shop.toml",
             "--json",
             "--boxes",
             "boxes",
             clip,
-        ]));
+        ];
+        let ended = ended(home.footfall(args));
         assert_eq!(ended.code, 0, "{clip}: {ended:?}");
         let summary = parsed(&ended.out);
-        assert_eq!(summary["frames"], 8, "{clip}: {summary}");
-        assert_eq!(summary["seconds"], 0.8, "{clip}: {summary}");
-        assert_eq!(in_out(&summary, "door"), (0, 0), "{clip}: {summary}");
+        assert_eq!(summary["frames"], 200, "{clip}: {summary}");
+        assert_eq!(summary["seconds"], 20.0, "{clip}: {summary}");
+        assert_eq!(in_out(&summary, "door"), true_sums, "{clip}: {summary}");
         let boxes = std::fs::read_to_string(home.path("boxes")).unwrap();
-        assert_eq!(boxes.lines().count(), 8, "{clip}");
+        assert_eq!(boxes.lines().count(), 200, "{clip}");
     }
+}
+
+/// Every frame of the shop, at the size that its model looks at anyway.
+fn pictures_of(shop: &mut SyntheticShop) -> Vec<RgbImage> {
+    let (mut frame, mut pictures) = (Frame::default(), Vec::new());
+    while shop.next_frame(&mut frame).unwrap() == Next::Frame {
+        let whole = RgbImage::from_raw(frame.width, frame.height, frame.rgb.clone()).unwrap();
+        pictures.push(imageops::resize(&whole, 256, 192, FilterType::Triangle));
+    }
+    pictures
 }
 
 #[test]
