@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context;
 use jiff::tz::TimeZone;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -99,46 +98,6 @@ pub fn line_settings(line: &schema::Line, anchor: schema::Anchor) -> LineSetting
     }
 }
 
-/// What is wrong with what a valid config names: models, library, recordings, certificates.
-#[must_use]
-pub fn preflight(config: &Config) -> Vec<anyhow::Error> {
-    let clock = SystemClock::new(false);
-    let mut faults = Vec::new();
-    let identity = identity(&config.device, &clock);
-    faults.extend(
-        uplink::Settings::from_config(&config.uplink, &identity)
-            .err()
-            .map(Into::into),
-    );
-    if config.camera.is_empty() {
-        return faults;
-    }
-    let runtime = runtime::load(config.vision.onnxruntime.as_deref());
-    for camera in &config.camera {
-        if let Some(path) = &camera.file {
-            let what = || format!("camera {}", camera.id);
-            faults.extend(
-                camera::probe(&FileSpec {
-                    path: path.clone(),
-                    picture_fps: camera.picture_fps,
-                })
-                .with_context(what)
-                .err(),
-            );
-        }
-        if let Ok(runtime) = &runtime {
-            let what = || format!("camera {}", camera.id);
-            faults.extend(
-                pipeline(config, camera, runtime, 1)
-                    .with_context(what)
-                    .err(),
-            );
-        }
-    }
-    faults.extend(runtime.err().map(Into::into));
-    faults
-}
-
 /// The daemon: runs until SIGTERM or SIGINT, then drains sensors, outbox and uplink in that order.
 ///
 /// # Errors
@@ -158,7 +117,8 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
-    let outbox = open_outbox(&config.outbox, &identity, &clock)?;
+    // Blocks for seconds while another process holds it.
+    let outbox = tokio::task::block_in_place(|| open_outbox(&config.outbox, &identity, &clock))?;
     let restarts = Arc::new(Restarts::default());
     let cameras = cameras(&config, &identity, &clock, &outbox)?;
 
@@ -267,18 +227,24 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The fault of a data directory that is not there and cannot be made.
+#[must_use]
+pub fn no_outbox_dir(dir: &Path, source: std::io::Error) -> outbox::OutboxError {
+    outbox::OutboxError::Io {
+        what: format!(
+            "the outbox's directory {} cannot be made; create it and give it to footfall's user, or change outbox.dir",
+            dir.display()
+        ),
+        source,
+    }
+}
+
 fn open_outbox(
     config: &schema::Outbox,
     identity: &Identity,
     clock: &SharedClock,
 ) -> anyhow::Result<Outbox> {
-    std::fs::create_dir_all(&config.dir).map_err(|source| outbox::OutboxError::Io {
-        what: format!(
-            "the outbox's directory {} cannot be made; create it and give it to footfall's user, or change outbox.dir",
-            config.dir.display()
-        ),
-        source,
-    })?;
+    std::fs::create_dir_all(&config.dir).map_err(|source| no_outbox_dir(&config.dir, source))?;
     let options = outbox::Options {
         cache_bytes: u64::from(config.cache_mb) << 20,
         ..outbox::Options::new(config.dir.clone())

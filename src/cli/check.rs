@@ -1,11 +1,18 @@
 //! `footfall check`: everything about a config that can be tried without hardware.
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
+
 use super::exit;
-use crate::{app, config};
+use crate::clock::SystemClock;
+use crate::config::schema::Config;
+use crate::outbox::OutboxError;
+use crate::sensor::camera::{self, FileSpec};
+use crate::sensor::vision::runtime;
+use crate::{app, config, uplink};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -20,25 +27,65 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let loaded = config::load(&args.config)?;
-    let faults = app::preflight(&loaded.config);
-    let mut err = std::io::stderr().lock();
+    let faults = faults(&loaded.config);
+    let mut err = io::stderr().lock();
     for fault in &faults {
-        writeln!(err, "{}: {fault:#}", args.config.display())?;
+        writeln!(err, "{}: {}", args.config.display(), exit::text(fault))?;
     }
-    if faults.is_empty() {
-        writeln!(
-            std::io::stdout(),
-            "{}: fine ({} cameras, {} lines)",
-            args.config.display(),
-            loaded.config.camera.len(),
-            loaded
-                .config
-                .camera
-                .iter()
-                .map(|camera| camera.line.len())
-                .sum::<usize>()
-        )?;
-        return Ok(ExitCode::SUCCESS);
+    if let Some(first) = faults.first() {
+        return Ok(exit::code(first));
     }
-    Ok(ExitCode::from(exit::CONFIG))
+    writeln!(
+        io::stdout(),
+        "{}: fine ({} cameras, {} lines)",
+        args.config.display(),
+        loaded.config.camera.len(),
+        loaded
+            .config
+            .camera
+            .iter()
+            .map(|camera| camera.line.len())
+            .sum::<usize>()
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is wrong with what a valid config names: certificates, data directory, recordings, models, library.
+fn faults(config: &Config) -> Vec<anyhow::Error> {
+    let mut faults = Vec::new();
+    let identity = app::identity(&config.device, &SystemClock::new(false));
+    faults.extend(
+        uplink::Settings::from_config(&config.uplink, &identity)
+            .err()
+            .map(Into::into),
+    );
+    faults.extend(data_dir_fault(&config.outbox.dir).map(Into::into));
+    if config.camera.is_empty() {
+        return faults;
+    }
+    let runtime = runtime::load(config.vision.onnxruntime.as_deref());
+    for camera in &config.camera {
+        let what = || format!("camera {}", camera.id);
+        if let Some(path) = &camera.file {
+            let recording = camera::probe(&FileSpec {
+                path: path.clone(),
+                picture_fps: camera.picture_fps,
+            });
+            faults.extend(recording.with_context(what).err());
+        }
+        if let Ok(runtime) = &runtime {
+            let pipeline = app::pipeline(config, camera, runtime, 1);
+            faults.extend(pipeline.with_context(what).err());
+        }
+    }
+    faults.extend(runtime.err().map(Into::into));
+    faults
+}
+
+/// Whether the daemon could never make its data directory. Looks only: the daemon's user is another one than ours.
+fn data_dir_fault(dir: &Path) -> Option<OutboxError> {
+    let existing = dir
+        .ancestors()
+        .find_map(|path| std::fs::metadata(path).ok())?;
+    (!existing.is_dir()).then(|| app::no_outbox_dir(dir, io::ErrorKind::NotADirectory.into()))
 }

@@ -8,7 +8,7 @@ use crate::demo;
 #[derive(clap::Args)]
 pub struct Args {
     /// Seconds of shop to show
-    #[arg(long, value_name = "N", default_value_t = demo::DEFAULT_SECONDS)]
+    #[arg(long, value_name = "N", default_value_t = demo::DEFAULT_SECONDS, value_parser = seconds)]
     seconds: f64,
     /// Another shop: other people, another day
     #[arg(long, value_name = "N", default_value_t = demo::DEFAULT_SEED)]
@@ -16,6 +16,14 @@ pub struct Args {
     /// Keep the page open afterwards, until Ctrl-C
     #[arg(long)]
     keep_open: bool,
+}
+
+/// A day is the longest: nobody watches more of it, and the truth is kept in memory.
+fn seconds(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds| (1.0..=86_400.0).contains(seconds))
+        .ok_or_else(|| "expected a number of seconds, 1 to 86400".to_owned())
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {

@@ -40,10 +40,34 @@ impl Failure {
     }
 }
 
+/// `error` and its causes on one line. A cause that the text before it ends with already is not repeated.
+#[must_use]
+pub fn text(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
 /// The exit code for `error`.
 #[must_use]
 pub fn code(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(error.chain().find_map(code_of).unwrap_or(SOFTWARE))
+}
+
+/// The exit code for a fault of a model or of the library that runs it.
+#[must_use]
+pub fn vision_code(error: &VisionError) -> u8 {
+    match error {
+        VisionError::Runtime { .. } | VisionError::Missing { .. } => UNAVAILABLE,
+        VisionError::Model { .. } => DATA,
+        VisionError::Inference(_) => SOFTWARE,
+    }
 }
 
 fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
@@ -57,11 +81,7 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
             CameraError::BadData { .. } => DATA,
         })
     } else if let Some(error) = error.downcast_ref::<VisionError>() {
-        Some(match error {
-            VisionError::Runtime { .. } => UNAVAILABLE,
-            VisionError::Model { .. } => DATA,
-            VisionError::Inference(_) => SOFTWARE,
-        })
+        Some(vision_code(error))
     } else if let Some(error) = error.downcast_ref::<OutboxError>() {
         Some(match error {
             OutboxError::Io { .. } => IO,

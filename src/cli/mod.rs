@@ -67,7 +67,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Status(args) => status::run(&args),
     };
     result.unwrap_or_else(|error| {
-        let _ = writeln!(std::io::stderr(), "footfall: {error:#}");
+        let _ = writeln!(std::io::stderr(), "footfall: {}", exit::text(&error));
         exit::code(&error)
     })
 }

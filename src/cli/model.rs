@@ -7,16 +7,12 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use super::exit;
 use crate::clock::{Clock, SystemClock};
 use crate::sensor::camera::Frame;
 use crate::sensor::vision::manifest::{self, Manifest};
 use crate::sensor::vision::session::OnnxDetector;
 use crate::sensor::vision::{Detector, VisionError, runtime};
-
-/// sysexits: a model or its manifest is not what it should be.
-const BAD_DATA: u8 = 65;
-/// sysexits: ONNX Runtime is missing.
-const UNAVAILABLE: u8 = 69;
 
 /// Arguments of `footfall model`.
 #[derive(Debug, Parser)]
@@ -72,10 +68,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         None => ExitCode::SUCCESS,
         Some(error) => {
             writeln!(std::io::stderr(), "footfall model: {error}")?;
-            ExitCode::from(match error {
-                VisionError::Runtime { .. } => UNAVAILABLE,
-                _ => BAD_DATA,
-            })
+            ExitCode::from(exit::vision_code(&error))
         }
     })
 }
@@ -252,6 +245,6 @@ mod tests {
         let args = Args::try_parse_from(["model", "verify", "no-such-model"]).unwrap();
         let mut out = Vec::new();
         let fault = verify(&args, "no-such-model", &mut out).unwrap().unwrap();
-        assert!(matches!(fault, VisionError::Model { .. }), "{fault}");
+        assert!(matches!(fault, VisionError::Missing { .. }), "{fault}");
     }
 }

@@ -94,11 +94,12 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = runtime::load(loaded.config.vision.onnxruntime.as_deref())?;
     let (mut pipeline, threshold) = app::pipeline(&loaded.config, &chosen, &runtime, 1)?;
     let mut boxes = match &args.boxes {
-        Some(path) => {
-            Some(BufWriter::new(File::create(path).with_context(|| {
-                format!("cannot write {}", path.display())
-            })?))
-        }
+        Some(path) => Some(BufWriter::new(File::create(path).with_context(|| {
+            format!(
+                "--boxes {} cannot be written; name a file in a folder that exists",
+                path.display()
+            )
+        })?)),
         None => None,
     };
 

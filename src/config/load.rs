@@ -49,8 +49,11 @@ pub fn load(path: &Path) -> Result<Loaded, Faults> {
             )));
         }
     }
-    let text = std::fs::read_to_string(path)
-        .map_err(|why| whole(format!("cannot be read as UTF-8 text: {why}")))?;
+    let text = std::fs::read_to_string(path).map_err(|why| {
+        whole(format!(
+            "cannot be read as UTF-8 text: {why}; name a file of TOML text"
+        ))
+    })?;
     parse(&text, path)
 }
 

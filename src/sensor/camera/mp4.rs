@@ -100,8 +100,7 @@ impl Mp4 {
     }
 
     fn read_sample(&mut self, sample: Sample) -> Result<(), String> {
-        let end = sample.offset.saturating_add(u64::from(sample.size));
-        if end > self.length {
+        if sample.end() > self.length {
             return Err("the file ends here".to_owned());
         }
         if sample.size > MAX_SAMPLE {
@@ -223,8 +222,11 @@ impl FrameSource for Mp4 {
 /// # Errors
 /// [`Refusal`].
 pub(super) fn probe(path: &Path, file: &File) -> Result<ClipInfo, Refusal> {
-    let (_, index) = read_index(path, file)?;
+    let (length, index) = read_index(path, file)?;
     let sps = config(&index)?.sps;
+    if index.cut || index.samples.iter().any(|sample| sample.end() > length) {
+        return Err(broken(path, "the file ends before its last picture"));
+    }
     let shown = || {
         index
             .samples
@@ -248,16 +250,19 @@ pub(super) fn probe(path: &Path, file: &File) -> Result<ClipInfo, Refusal> {
 }
 
 fn read_index(path: &Path, file: &File) -> Result<(u64, Index), Refusal> {
-    let broken = |why: String| Refusal::Broken(CameraError::bad_data(path, why, RECORD_AGAIN));
     let length = file
         .metadata()
-        .map_err(|error| broken(format!("cannot be read ({error})")))?
+        .map_err(|error| broken(path, format!("cannot be read ({error})")))?
         .len();
     let index = index::read(file, length).map_err(|fault| match fault {
-        Fault::Damaged(why) => broken(why),
+        Fault::Damaged(why) => broken(path, why),
         Fault::Unsupported(why) => Refusal::NotForUs(why),
     })?;
     Ok((length, index))
+}
+
+fn broken(path: &Path, why: impl Into<String>) -> Refusal {
+    Refusal::Broken(CameraError::bad_data(path, why, RECORD_AGAIN))
 }
 
 fn config(index: &Index) -> Result<Config, Refusal> {

@@ -165,13 +165,19 @@ impl Manifest {
     /// directories of [`MODELS_VARIABLE`].
     ///
     /// # Errors
-    /// [`VisionError::Model`] naming the file, the line and what was expected.
+    /// [`VisionError::Missing`] when it cannot be read; [`VisionError::Model`] naming the file, the line and what was
+    /// expected.
     pub fn read(path: &Path, extra_dirs: &[PathBuf]) -> Result<Self, VisionError> {
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| VisionError::Model {
+        let bytes = std::fs::read(path).map_err(|error| VisionError::Missing {
             model: shown.clone(),
-            why: error.to_string(),
+            why: format!("the manifest cannot be read ({error})"),
             fix: "give the path of a readable manifest".to_owned(),
+        })?;
+        let text = String::from_utf8(bytes).map_err(|_| VisionError::Model {
+            model: shown.clone(),
+            why: "the manifest is not UTF-8 text".to_owned(),
+            fix: "give the path of a manifest, not that of the weights".to_owned(),
         })?;
         let mut manifest = Self::parse(&text, &shown)?;
         manifest.path = path.to_owned();
@@ -309,12 +315,12 @@ impl Manifest {
     /// The weights' file: the first place that has it.
     ///
     /// # Errors
-    /// [`VisionError::Model`] naming every place looked at and where the owner publishes the weights.
+    /// [`VisionError::Missing`] naming every place looked at and where the owner publishes the weights.
     pub fn weights(&self) -> Result<PathBuf, VisionError> {
         let places = || self.weights_dirs.iter().map(|dir| dir.join(&self.file));
         places().find(|path| path.is_file()).ok_or_else(|| {
             let places: Vec<String> = places().map(|path| path.display().to_string()).collect();
-            self.error(
+            self.missing(
                 format!(
                     "the weights are not there (looked at {})",
                     places.join(", ")
@@ -331,11 +337,12 @@ impl Manifest {
     /// Reads the weights and holds them against the manifest's sha256.
     ///
     /// # Errors
-    /// [`VisionError::Model`] when they are missing, unreadable or other than the manifest says.
+    /// [`VisionError::Missing`] when they are missing or unreadable, [`VisionError::Model`] when they are other than
+    /// the manifest says.
     pub fn read_weights(&self) -> Result<Vec<u8>, VisionError> {
         let path = self.weights()?;
         let unreadable = |error: std::io::Error| {
-            self.error(
+            self.missing(
                 format!("cannot read {}: {error}", path.display()),
                 "make the file readable for the daemon's user".to_owned(),
             )
@@ -369,6 +376,14 @@ impl Manifest {
         ))
     }
 
+    fn missing(&self, why: String, fix: String) -> VisionError {
+        VisionError::Missing {
+            model: self.name.clone(),
+            why,
+            fix,
+        }
+    }
+
     pub(super) fn error(&self, why: String, fix: String) -> VisionError {
         VisionError::Model {
             model: self.name.clone(),
@@ -382,12 +397,13 @@ impl Manifest {
 /// `extra_dirs`, the directories of [`MODELS_VARIABLE`], `./models` and the package's directory.
 ///
 /// # Errors
-/// [`VisionError::Model`] naming every directory looked at, or what is wrong with the manifest.
+/// [`VisionError::Missing`] naming every directory looked at; [`VisionError::Model`] with what is wrong with the
+/// manifest.
 pub fn find(name_or_path: &str, extra_dirs: &[PathBuf]) -> Result<Manifest, VisionError> {
     if name_or_path.ends_with(".toml") {
         return Manifest::read(Path::new(name_or_path), extra_dirs);
     }
-    let missing = |why: String, fix: &str| VisionError::Model {
+    let missing = |why: String, fix: &str| VisionError::Missing {
         model: name_or_path.to_owned(),
         why,
         fix: fix.to_owned(),

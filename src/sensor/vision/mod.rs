@@ -77,7 +77,14 @@ pub enum VisionError {
     /// The ONNX Runtime library is missing or is not what it says.
     #[error("ONNX Runtime: {why}; {fix}")]
     Runtime { why: String, fix: String },
-    /// The model is missing, damaged or does not fit its manifest.
+    /// The model's manifest or its weights are not there, or cannot be read.
+    #[error("model {model}: {why}; {fix}")]
+    Missing {
+        model: String,
+        why: String,
+        fix: String,
+    },
+    /// The model is damaged, or does not fit its manifest or the config.
     #[error("model {model}: {why}; {fix}")]
     Model {
         model: String,

@@ -30,7 +30,8 @@ impl OnnxDetector {
     /// Loads the manifest's weights, to run on `threads` threads (1..=8).
     ///
     /// # Errors
-    /// [`VisionError::Model`] when the weights are missing, damaged or do not fit the manifest.
+    /// [`VisionError::Missing`] when the weights are not there, [`VisionError::Model`] when they are damaged or do not
+    /// fit the manifest.
     pub fn load(manifest: &Manifest, threads: u8, runtime: &Runtime) -> Result<Self, VisionError> {
         let weights = manifest.read_weights()?;
         Self::build(manifest, &weights, threads, runtime)

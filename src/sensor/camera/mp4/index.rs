@@ -26,6 +26,13 @@ pub(super) struct Sample {
     pub(super) pts: i64,
 }
 
+impl Sample {
+    /// Bytes from the start of the file to its end.
+    pub(super) fn end(&self) -> u64 {
+        self.offset.saturating_add(u64::from(self.size))
+    }
+}
+
 /// How the video is coded.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Codec {
