@@ -1,5 +1,6 @@
 //! The whole daemon as a process against a real Mosquitto: the broker goes away, the daemon is killed, and a subscriber
 //! still gets every event of every stream exactly as it was stored.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy spares test functions, not their helpers
 
 #[path = "common/mosquitto.rs"]
 mod mosquitto;

@@ -162,7 +162,7 @@ fn a_file_that_is_missing_or_not_text_is_one_fault() {
     );
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("binary.toml");
-    std::fs::write(&path, [0xff, 0xfe, 0x00]).unwrap();
+    crate::durable::write(&path, &[0xff, 0xfe, 0x00]).unwrap();
     let Faults(binary) = load(&path).unwrap_err();
     assert!(binary[0].to_string().contains("UTF-8"), "{}", binary[0]);
 }
