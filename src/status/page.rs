@@ -100,8 +100,8 @@ fn cloud_card(report: &Report) -> Markup {
             @for refusal in link.refusals.iter().flatten() { p.bad { (refusal.message) } }
             p.small {
                 (report.outbox.pending) " events wait for the cloud · "
-                (megabytes(report.outbox.disk_bytes)) " on disk, "
-                (megabytes(report.outbox.disk_free_bytes)) " free"
+                (size(report.outbox.disk_bytes)) " on disk, "
+                (size(report.outbox.disk_free_bytes)) " free"
             }
             @if let Some(trouble) = &report.outbox.trouble {
                 p.bad { "Events cannot be stored: " (trouble) }
@@ -129,15 +129,18 @@ fn box_card(report: &Report) -> Markup {
                 "."
             }
             p.small {
-                "version " (report.version) " · memory " (megabytes(report.process.rss_bytes))
+                "version " (report.version) " · memory " (size(report.process.rss_bytes))
                 " · config " (report.config_sha256.get(..12).unwrap_or_default())
             }
         }
     }
 }
 
-fn megabytes(bytes: u64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1e6)
+fn size(bytes: u64) -> String {
+    match bytes as f64 {
+        bytes if bytes >= 1e9 => format!("{:.1} GB", bytes / 1e9),
+        bytes => format!("{:.1} MB", bytes / 1e6),
+    }
 }
 
 fn duration(seconds: u64) -> String {
