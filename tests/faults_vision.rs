@@ -10,6 +10,7 @@ mod fault;
 mod program;
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use fault::{DATA, UNAVAILABLE, assert_fault, replay, shown, with_config};
 use program::{Daemon, Home, data, ffmpeg, library, skipped};
@@ -27,6 +28,10 @@ fn a_library_that_is_missing_or_another_one_is_named_and_nothing_starts() {
     match c_library() {
         Some(path) => libraries.push((path, "not ONNX Runtime")),
         None => skipped("no shared C library to offer instead of ONNX Runtime"),
+    }
+    match strange_library(&home) {
+        Some(path) => libraries.push((path, "its interface is unknown")),
+        None => skipped("no C compiler (cc) to make a library of an unknown interface"),
     }
     for (path, why) in libraries {
         let words = [shown(&path), why, "make setup"];
@@ -50,6 +55,23 @@ fn a_library_that_is_missing_or_another_one_is_named_and_nothing_starts() {
             &words[..2],
         );
     }
+}
+
+/// A library that answers to the right name, and has nothing behind it.
+fn strange_library(home: &Home) -> Option<PathBuf> {
+    let source = home.put(
+        "strange.c",
+        b"static const void *api(unsigned version) { (void)version; return 0; }
+          static const char *text(void) { return \"1.99.0\"; }
+          static const struct { const void *(*api)(unsigned); const char *(*text)(void); } base = { api, text };
+          const void *OrtGetApiBase(void) { return &base; }",
+    );
+    let library = home.path("strange.so");
+    let made = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .status();
+    made.is_ok_and(|status| status.success()).then_some(library)
 }
 
 /// The C library that this very process has loaded.
