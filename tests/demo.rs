@@ -1,5 +1,7 @@
 //! The demo, as whoever tries footfall first runs it.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // a test may
+
 #[path = "common/program.rs"]
 mod program;
 

@@ -1,6 +1,8 @@
 //! `footfall replay` end to end: the truth of recordings that were counted by hand, the same bytes every time, and
 //! recordings of every kind.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // a test may
+
 #[path = "common/program.rs"]
 mod program;
 

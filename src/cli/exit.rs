@@ -93,3 +93,37 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
         error.is::<std::io::Error>().then_some(IO)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_cause_that_was_said_already_is_not_said_again() {
+        let source = || io::Error::other("no space");
+        let said = OutboxError::Io {
+            what: "cannot open it: free some".to_owned(),
+            source: source(),
+        };
+        assert_eq!(text(&said.into()), "cannot open it: free some: no space");
+        let context = anyhow::Error::new(source()).context("writing boxes");
+        assert_eq!(text(&context), "writing boxes: no space");
+    }
+
+    #[test]
+    fn what_is_not_there_is_unavailable_and_what_does_not_fit_is_bad_data() {
+        let (model, why, fix) = ("m".to_owned(), "w".to_owned(), "f".to_owned());
+        let missing = VisionError::Missing {
+            model: model.clone(),
+            why: why.clone(),
+            fix: fix.clone(),
+        };
+        let context = anyhow::Error::new(missing).context("camera entrance");
+        assert_eq!(code(&context), ExitCode::from(UNAVAILABLE));
+        assert_eq!(text(&context), "camera entrance: model m: w; f");
+        let unfit = VisionError::Model { model, why, fix };
+        assert_eq!(code(&unfit.into()), ExitCode::from(DATA));
+    }
+}

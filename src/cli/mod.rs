@@ -84,6 +84,12 @@ fn start_logging() {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
+    // One line like every other fact; some panics of dependencies are caught and become plain faults.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        let why = panic.payload_as_str().unwrap_or("no message");
+        tracing::error!(place, why, "panic");
+    }));
 }
 
 /// Prints one JSON document on standard output.

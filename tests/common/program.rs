@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
 use footfall::sensor::vision::runtime;
@@ -133,7 +133,7 @@ points = [[0.5, 1.0], [0.5, 0.0]]
 /// Runs a command to its end. One that does not end by itself is killed and fails the test.
 pub fn ended(mut command: Command) -> Ended {
     let mut child = command.spawn().unwrap();
-    let (sender, receiver) = channel();
+    let (sender, receiver) = sync_channel(1);
     let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let errors = std::thread::spawn(move || {
         let mut text = Vec::new();
@@ -173,7 +173,7 @@ impl Daemon {
         command.env("FOOTFALL_LOG", "info").stdout(Stdio::null());
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (sender, log) = channel();
+        let (sender, log) = sync_channel(1000);
         std::thread::spawn(move || {
             lines
                 .map_while(Result::ok)

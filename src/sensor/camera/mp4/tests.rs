@@ -197,6 +197,8 @@ fn a_recording_cut_anywhere_plays_up_to_the_cut_and_says_how_far_it_got() {
                     frame.index
                 );
             });
+            let probed = probe(&spec(&cut)).unwrap_err().to_string();
+            assert!(probed.contains("the file ends"), "{probed}");
             let good = played.times.len();
             let text = played.end.unwrap_err().to_string();
             assert!(
