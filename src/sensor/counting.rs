@@ -156,6 +156,7 @@ impl CountingCamera {
             };
             return self.analyse(pull, || 0, pipeline, meter, stop);
         }
+        let mut source = Stamped { source, clock: Arc::clone(&self.clock) };
         let slot = Slot::new();
         std::thread::scope(|scope| {
             let slot = &slot;
@@ -165,7 +166,7 @@ impl CountingCamera {
             std::thread::Builder::new()
                 .name(name)
                 .spawn_scoped(scope, move || {
-                    capture_loop(source.as_mut(), slot, quit, self.max_fps)
+                    capture_loop(&mut source, slot, quit, self.max_fps)
                 })
                 .map_err(|why| format!("no thread for the camera: {why}"))?;
             let take = |frame: &mut Frame| slot.take(frame, LOOK_UP);
@@ -196,8 +197,6 @@ impl CountingCamera {
                     let dropped = all_dropped() - dropped_before;
                     dropped_before += dropped;
                     watched.frames += 1;
-                    // Tracks live on the box's own clock: a recording's time starts anew whenever it is opened.
-                    frame.at = now.boot;
                     let (crossings, failed) = match pipeline.process(&frame) {
                         Ok(crossings) => (crossings.to_vec(), false),
                         Err(why) => {
@@ -348,6 +347,29 @@ impl CountingCamera {
         let body = Body::CameraStatus(CameraStatus { status, reason });
         // Only fails when the daemon is shutting down, and then nobody is left to tell.
         let _ = self.submit(self.clock.now(), body);
+    }
+}
+
+/// Gives each frame the box's own time at which it was captured: tracks outlive a source that is opened again, and the
+/// time that inference takes must not look like movement.
+struct Stamped {
+    source: Box<dyn FrameSource>,
+    clock: SharedClock,
+}
+
+impl FrameSource for Stamped {
+    fn next_frame(&mut self, frame: &mut Frame) -> Result<Next, CameraError> {
+        self.next_kept(frame, &mut |_| true)
+    }
+
+    fn next_kept(
+        &mut self,
+        frame: &mut Frame,
+        keep: &mut dyn FnMut(Duration) -> bool,
+    ) -> Result<Next, CameraError> {
+        let next = self.source.next_kept(frame, keep)?;
+        frame.at = self.clock.now().boot;
+        Ok(next)
     }
 }
 
