@@ -156,7 +156,10 @@ impl CountingCamera {
             };
             return self.analyse(pull, || 0, pipeline, meter, stop);
         }
-        let mut source = Stamped { source, clock: Arc::clone(&self.clock) };
+        let mut source = Stamped {
+            source,
+            clock: Arc::clone(&self.clock),
+        };
         let slot = Slot::new();
         std::thread::scope(|scope| {
             let slot = &slot;
