@@ -175,7 +175,7 @@ fn a_model_that_is_missing_is_unavailable_and_one_that_does_not_fit_is_bad_data(
             DATA,
             vec![
                 "its output is",
-                "the decoder Fastestdet expects",
+                "the decoder fastestdet expects",
                 "decoder.toml",
             ],
         ),
@@ -205,7 +205,7 @@ fn a_model_that_is_missing_is_unavailable_and_one_that_does_not_fit_is_bad_data(
         ),
         (
             "manifest's value",
-            put("value.toml", "threshold = 0.55", "threshold = 55"),
+            put("value.toml", "threshold = ", "threshold = 5"),
             DATA,
             vec!["value.toml", "threshold", "correct the manifest"],
         ),

@@ -84,9 +84,9 @@ impl OnnxDetector {
         let head = Head::fit(manifest.decoder, (input.width, input.height), &output).map_err(
             |expected| {
                 unfit(format!(
-                    "its output is {}, the decoder {:?} expects {expected}",
+                    "its output is {}, the decoder {} expects {expected}",
                     times(&output),
-                    manifest.decoder
+                    format!("{:?}", manifest.decoder).to_lowercase()
                 ))
             },
         )?;
