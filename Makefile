@@ -42,8 +42,8 @@ test: ## everything a change must pass: lint, all tests, the examples in the doc
 		echo "SKIPPED: tests on recorded data; FOOTFALL_DATA does not say where the recordings are" >&2
 	$(FIRST_BUILD)
 	$(MAKE) --no-print-directory lint
+	cargo test --locked --quiet --doc
 	cargo nextest run --locked
-	cargo test --locked --doc
 
 lint: ## formatting, clippy without a warning, licences and sources of the dependencies
 	@cargo fmt --check

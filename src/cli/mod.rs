@@ -76,7 +76,7 @@ fn start_logging() {
     use std::io::IsTerminal;
     use tracing_subscriber::EnvFilter;
 
-    let quiet_dependencies = "info,rumqttc=warn,rumqttd=warn,ort=warn,sled=warn";
+    let quiet_dependencies = "info,rumqttc=warn,rumqttd=off,ort=warn,sled=warn";
     let filter = EnvFilter::try_from_env("FOOTFALL_LOG")
         .unwrap_or_else(|_| EnvFilter::new(quiet_dependencies));
     tracing_subscriber::fmt()
