@@ -6,12 +6,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+use super::exit::{DATA, IO, UNAVAILABLE};
 use crate::outbox::{self, OutboxError, StatReport, VerifyReport};
-
-/// sysexits: bad data, service unavailable, I/O error.
-const DATA: u8 = 65;
-const UNAVAILABLE: u8 = 69;
-const IO: u8 = 74;
 
 /// `footfall outbox`
 #[derive(Debug, clap::Args)]
