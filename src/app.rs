@@ -1,6 +1,8 @@
 //! Wires all of it, top to bottom; the one place that knows every room and spawns threads and tasks.
 
 mod cameras;
+mod fleet;
+mod sensors;
 mod tasks;
 
 use std::path::Path;
@@ -13,13 +15,15 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-pub use cameras::{camera_source, line_names, line_settings, pipeline};
+pub use cameras::{line_names, line_settings, pipeline};
 
+use self::fleet::Fleet;
 use crate::clock::{Clock, SharedClock, SystemClock};
 use crate::config::Loaded;
 use crate::config::schema::{self, ClockTrust};
 use crate::event::{Body, DeviceStarted, Identity};
 use crate::outbox::{self, Outbox, Queue};
+use crate::sensor::{House, Roster};
 use crate::status;
 use crate::supervise::{self, Restarts};
 use crate::uplink::{self, Uplink};
@@ -64,7 +68,13 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     // Blocks for seconds while another process holds it.
     let outbox = tokio::task::block_in_place(|| open_outbox(&config.outbox, &identity, &clock))?;
     let restarts = Arc::new(Restarts::default());
-    let cameras = cameras::build(&config, &identity, &clock, &outbox)?;
+    let cameras = cameras::CameraShop::open(&config, &clock)?;
+    let house = House {
+        identity: identity.clone(),
+        clock: Arc::clone(&clock),
+        sink: Arc::new(outbox.clone()),
+    };
+    let roster = Roster::default();
 
     let (stop_io, io_stopped) = watch::channel(false);
     let (link_status, link_watch) = watch::channel(uplink::LinkStatus::off(started.wall));
@@ -109,7 +119,7 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
         link: link_watch.clone(),
         today: Arc::clone(&today),
         restarts: Arc::clone(&restarts),
-        cameras: cameras.iter().map(camera_source).collect(),
+        sensors: roster.clone(),
     });
     let page = tokio::spawn(tasks::serve(
         config.status.listen.clone(),
@@ -138,7 +148,8 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
         config_sha256: sha256,
     });
     tasks::submit(&outbox, &clock, begun).await;
-    let sensors = cameras::Sensors::start(cameras, &restarts)?;
+    let fleet = Fleet::new(&restarts, &roster);
+    fleet.set(sensors::fit(&config, &house, &cameras)).await;
 
     tokio::select! {
         _ = terminate.recv() => info!("SIGTERM: draining"),
@@ -150,7 +161,7 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
         std::process::exit(1);
     });
 
-    sensors.stop().await;
+    fleet.stop().await;
     health.abort();
     // The outbox stores in order: once this event is durable, so is everything the sensors handed over.
     let last = tasks::health_event(&clock, &restarts, &config.outbox.dir, started);

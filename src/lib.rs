@@ -20,6 +20,7 @@
 //! - [`supervise`]: restarts what panics, drains in order
 //! - [`app`]: wires all of it; the only place that knows every room
 //! - [`cli`]: one file per subcommand
+//! - [`stop`], [`words`], [`metric`]: the wish to stop, sentences in two languages, numbers for the page
 //! - [`durable`]: the one way a small file is written so that it survives a power cut
 
 pub mod app;
@@ -29,9 +30,12 @@ pub mod config;
 pub mod demo;
 pub mod durable;
 pub mod event;
+pub mod metric;
 pub mod outbox;
 pub mod sensor;
 pub mod status;
+pub mod stop;
 pub mod supervise;
 pub mod system;
 pub mod uplink;
+pub mod words;

@@ -1,47 +1,18 @@
 //! Keeps the parts alive: a part that panics or fails is started again, later each time, and counted.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tracing::{error, info};
 
+use crate::stop::Stop;
+
 /// Wait before the first restart; doubled each time up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-
-/// Tells every part to stop, and wakes those that wait.
-#[derive(Default)]
-pub struct Stop {
-    asked: Mutex<bool>,
-    wake: Condvar,
-}
-
-impl Stop {
-    /// Asks everybody who holds this to stop.
-    pub fn ask(&self) {
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.wake.notify_all();
-    }
-
-    /// Whether it was asked.
-    #[must_use]
-    pub fn asked(&self) -> bool {
-        *self.asked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until it is asked, `timeout` at most; returns whether it was.
-    pub fn wait(&self, timeout: Duration) -> bool {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let (asked, _) = self
-            .wake
-            .wait_timeout_while(asked, timeout, |asked| !*asked)
-            .unwrap_or_else(PoisonError::into_inner);
-        *asked
-    }
-}
 
 /// How a part ended by itself.
 pub enum Ended {

@@ -1,6 +1,6 @@
-//! From the config to cameras that count, and the threads they run on.
+//! From the config to cameras that count.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,19 +8,15 @@ use tracing::warn;
 
 use crate::clock::SharedClock;
 use crate::config::schema::{self, Config};
-use crate::event::Identity;
-use crate::outbox::Outbox;
-use crate::sensor::HealthCell;
 use crate::sensor::camera::live::Paced;
 use crate::sensor::camera::{self, FileSpec};
-use crate::sensor::counting::{CountingCamera, Delivery, LineNames, LiveCell, Opener};
+use crate::sensor::counting::{CountingCamera, Delivery, LineNames, Live, Opener};
 use crate::sensor::vision::count::line::LineSettings;
 use crate::sensor::vision::pipeline::{Pipeline, PipelineSettings};
 use crate::sensor::vision::runtime::{self, Runtime};
 use crate::sensor::vision::session::OnnxDetector;
 use crate::sensor::vision::{VisionError, manifest};
-use crate::status;
-use crate::supervise::{self, Ended, Restarts, Stop};
+use crate::sensor::{Fitted, HealthCell, House};
 
 /// Length of `line.interval`.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -71,62 +67,90 @@ pub fn line_settings(line: &schema::Line, anchor: schema::Anchor) -> LineSetting
     }
 }
 
-/// Builds every camera. One that cannot be set up is reported and tried again later; when none can, that is an error.
-pub(super) fn build(
-    config: &Config,
-    identity: &Identity,
-    clock: &SharedClock,
-    outbox: &Outbox,
-) -> anyhow::Result<Vec<CountingCamera>> {
-    if config.camera.is_empty() {
-        warn!("no camera is set up; nothing will be counted");
-        return Ok(Vec::new());
+/// Where cameras are put together: what they share, and the detectors that were built to see whether they can be.
+pub(super) struct CameraShop {
+    runtime: Option<Arc<Runtime>>,
+    ready: Mutex<BTreeMap<String, Pipeline>>,
+}
+
+impl CameraShop {
+    /// Loads the ONNX Runtime and every camera's model once. A camera that cannot be set up is tried again later.
+    ///
+    /// # Errors
+    /// The library is missing, or not one of the cameras can be set up.
+    pub(super) fn open(config: &Config, clock: &SharedClock) -> anyhow::Result<Self> {
+        let mut shop = Self {
+            runtime: None,
+            ready: Mutex::default(),
+        };
+        if config.camera.is_empty() {
+            warn!("no camera is set up; nobody will be counted");
+            return Ok(shop);
+        }
+        let runtime = Arc::new(runtime::load(config.vision.onnxruntime.as_deref())?);
+        let mut faults = Vec::new();
+        let mut ready = BTreeMap::new();
+        for camera in &config.camera {
+            match pipeline(config, camera, &runtime, first_track(clock)) {
+                Ok((pipeline, _)) => drop(ready.insert(camera.id.clone(), pipeline)),
+                Err(why) => faults.push(why),
+            }
+        }
+        if ready.is_empty()
+            && let Some(first) = faults.into_iter().next()
+        {
+            return Err(first.into());
+        }
+        shop.runtime = Some(runtime);
+        shop.ready = Mutex::new(ready);
+        Ok(shop)
     }
-    let runtime = Arc::new(runtime::load(config.vision.onnxruntime.as_deref())?);
-    let mut faults = Vec::new();
-    let mut cameras = Vec::new();
-    for camera in &config.camera {
-        let ready = pipeline(config, camera, &runtime, first_track(clock));
-        let ready = ready
-            .map_err(|why| faults.push(why))
-            .ok()
-            .map(|(pipeline, _)| pipeline);
-        let context = (
-            config.clone(),
-            camera.clone(),
-            Arc::clone(&runtime),
-            Arc::clone(clock),
-        );
-        let ready = Mutex::new(ready);
+
+    /// The config's cameras.
+    pub(super) fn fit(&self, config: &Config, house: &House) -> Vec<Fitted> {
+        let fit = |camera| self.fit_one(config, camera, house);
+        config.camera.iter().map(fit).collect()
+    }
+
+    fn fit_one(&self, config: &Config, camera: &schema::Camera, house: &House) -> Fitted {
+        let ready = self
+            .ready
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&camera.id);
+        let settings = format!("{:?} {camera:?}", config.vision);
+        let context = (config.clone(), camera.clone(), Arc::clone(&house.clock));
+        let (ready, runtime) = (Mutex::new(ready), self.runtime.clone());
         let make = move || {
             // The one that was built to see whether it can be is used; after a panic a fresh one.
             if let Some(ready) = ready.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 return Ok(ready);
             }
-            let (config, camera, runtime, clock) = &context;
-            pipeline(config, camera, runtime, first_track(clock)).map(|(pipeline, _)| pipeline)
+            let (config, camera, clock) = &context;
+            let runtime = match &runtime {
+                Some(runtime) => Arc::clone(runtime),
+                None => Arc::new(runtime::load(config.vision.onnxruntime.as_deref())?),
+            };
+            pipeline(config, camera, &runtime, first_track(clock)).map(|(pipeline, _)| pipeline)
         };
-        cameras.push(CountingCamera {
+        let camera = CountingCamera {
             id: camera.id.clone(),
             lines: camera.line.iter().map(line_names).collect(),
-            identity: identity.clone(),
-            clock: Arc::clone(clock),
-            sink: Arc::new(outbox.clone()),
-            open: opener(camera, clock),
+            house: house.clone(),
+            open: opener(camera, &house.clock),
             pipeline: Box::new(make),
             max_fps: camera.fps,
             delivery: Delivery::Newest,
             interval: INTERVAL,
-            health: HealthCell::starting(clock.now()),
-            live: LiveCell::default(),
-        });
+            health: HealthCell::starting(house.clock.now()),
+            live: Live::default(),
+        };
+        Fitted {
+            face: camera.face(),
+            settings,
+            sensor: Box::new(camera),
+        }
     }
-    if faults.len() == config.camera.len()
-        && let Some(first) = faults.into_iter().next()
-    {
-        return Err(first.into());
-    }
-    Ok(cameras)
 }
 
 /// Track numbers begin at the milliseconds since boot: after a restart none is used twice within that boot.
@@ -162,65 +186,4 @@ fn opener(camera: &schema::Camera, clock: &SharedClock) -> Opener {
             stop,
         )))
     })
-}
-
-/// A camera as the status page sees it.
-#[must_use]
-pub fn camera_source(camera: &CountingCamera) -> status::CameraSource {
-    status::CameraSource {
-        id: camera.id.clone(),
-        lines: camera.lines.iter().map(|line| line.id.clone()).collect(),
-        health: camera.health.clone(),
-        live: camera.live.clone(),
-    }
-}
-
-/// The threads that watch.
-pub(super) struct Sensors {
-    stop: Arc<Stop>,
-    /// The same wish, for loops that may not take a lock per frame.
-    flag: Arc<AtomicBool>,
-    threads: Vec<std::thread::JoinHandle<()>>,
-}
-
-impl Sensors {
-    pub(super) fn start(
-        cameras: Vec<CountingCamera>,
-        restarts: &Arc<Restarts>,
-    ) -> std::io::Result<Self> {
-        let stop = Arc::new(Stop::default());
-        let flag = Arc::new(AtomicBool::new(false));
-        let mut threads = Vec::new();
-        for camera in cameras {
-            let flag = Arc::clone(&flag);
-            let name = format!("camera/{}", camera.id);
-            let part = move |_: &Stop| match camera.run(&flag) {
-                Ok(()) => Ended::Done,
-                Err(why) => Ended::Failed(why),
-            };
-            threads.push(supervise::thread(
-                &name,
-                Arc::clone(&stop),
-                Arc::clone(restarts),
-                part,
-            )?);
-        }
-        Ok(Self {
-            stop,
-            flag,
-            threads,
-        })
-    }
-
-    pub(super) async fn stop(self) {
-        self.flag.store(true, Ordering::Relaxed);
-        self.stop.ask();
-        let threads = self.threads;
-        let joined = tokio::task::spawn_blocking(move || {
-            for thread in threads {
-                let _ = thread.join();
-            }
-        });
-        super::join("sensors", joined, super::SENSORS_STOP_WITHIN).await;
-    }
 }

@@ -76,13 +76,9 @@ fn print_plain(report: &serde_json::Value) -> anyhow::Result<()> {
         "today   in {}  out {}",
         report["today"]["in"], report["today"]["out"]
     )?;
-    for camera in report["cameras"].as_array().into_iter().flatten() {
-        let (id, words) = (text(&camera["id"]), text(&camera["words"]));
-        writeln!(
-            out,
-            "camera  {id}: {words} ({} frames a second)",
-            camera["fps"]
-        )?;
+    for sensor in report["sensors"].as_array().into_iter().flatten() {
+        let (kind, id) = (text(&sensor["kind"]), text(&sensor["id"]));
+        writeln!(out, "{kind:<7} {id}: {}", text(&sensor["words"]["en"]))?;
     }
     writeln!(
         out,

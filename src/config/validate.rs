@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::fault::{Fault, nearest};
 use super::load::Places;
 use super::schema::{Camera, Config, Line, Uplink};
+use crate::sensor::Flaw;
 
 /// Every fault of a config whose types are right.
 pub fn validate(config: &Config, places: &Places<'_>) -> Vec<Fault> {
@@ -47,6 +48,14 @@ struct Faulty<'p, 't> {
 impl Faulty<'_, '_> {
     fn add(&mut self, key: &str, expected: &str) {
         self.found.push(self.places.fault(key, expected.to_owned()));
+    }
+
+    /// What a sensor's own settings say of themselves.
+    #[expect(dead_code, reason = "the first sensor with settings of its own uses it")]
+    fn section(&mut self, key: &str, flaws: Vec<Flaw>) {
+        for (name, expected) in flaws {
+            self.add(&format!("{key}.{name}"), &expected);
+        }
     }
 
     fn range(&mut self, key: &str, value: f64, least: f64, most: f64) {

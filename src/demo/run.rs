@@ -3,7 +3,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -21,14 +20,15 @@ use crate::clock::{Clock, FakeClock, SharedClock, SystemClock};
 use crate::config::schema;
 use crate::event::{Body, DeviceStarted, Draft, Identity, LineCrossed, Stream};
 use crate::outbox::{self, Outbox, Queue};
-use crate::sensor::HealthCell;
-use crate::sensor::counting::{CountingCamera, Delivery, LiveCell};
+use crate::sensor::counting::{CountingCamera, Delivery, Live};
 use crate::sensor::vision::VisionError;
 use crate::sensor::vision::manifest::Manifest;
 use crate::sensor::vision::pipeline::{Pipeline, PipelineSettings};
 use crate::sensor::vision::runtime::{self, Runtime};
 use crate::sensor::vision::session::OnnxDetector;
+use crate::sensor::{HealthCell, House, Roster, Sensor};
 use crate::status;
+use crate::stop::Stop;
 use crate::supervise::Restarts;
 use crate::uplink::subscriber::{Subscriber, Subscription};
 use crate::uplink::{self, Uplink};
@@ -196,9 +196,11 @@ fn camera(
     CountingCamera {
         id: CAMERA.into(),
         lines: names,
-        identity: identity.clone(),
-        clock: Arc::clone(clock) as SharedClock,
-        sink: Arc::new(outbox.clone()),
+        house: House {
+            identity: identity.clone(),
+            clock: Arc::clone(clock) as SharedClock,
+            sink: Arc::new(outbox.clone()),
+        },
         open: Box::new(move |_| {
             let shop = SyntheticShop::new(seed, seconds, DEFAULT_FPS);
             Ok(Box::new(DrivingShop::new(shop, Arc::clone(&source_clock))))
@@ -208,7 +210,7 @@ fn camera(
         delivery: Delivery::Each,
         interval: Duration::from_secs(60),
         health: HealthCell::starting(clock.now()),
-        live: LiveCell::default(),
+        live: Live::default(),
     }
 }
 
@@ -224,11 +226,11 @@ fn pipeline(line: &schema::Line, runtime: &Runtime) -> Result<Pipeline, VisionEr
 }
 
 /// Runs the camera on a thread of its own and shows how far it is.
-async fn watch_the_shop(camera: CountingCamera, frames: u64) -> anyhow::Result<()> {
+async fn watch_the_shop(mut camera: CountingCamera, frames: u64) -> anyhow::Result<()> {
     let live = camera.live.clone();
     let health = camera.health.clone();
     let mut watching =
-        tokio::task::spawn_blocking(move || camera.run(&AtomicBool::new(false)).map(|()| camera));
+        tokio::task::spawn_blocking(move || camera.run(&Stop::default()).map(|()| camera));
     let bar = ProgressBar::new(frames).with_style(
         ProgressStyle::with_template("{bar:40} {pos}/{len} frames, {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
@@ -236,13 +238,13 @@ async fn watch_the_shop(camera: CountingCamera, frames: u64) -> anyhow::Result<(
     let result = loop {
         tokio::select! {
             result = &mut watching => break result?,
-            () = tokio::time::sleep(Duration::from_millis(200)) => bar.set_position(live.get().frames),
+            () = tokio::time::sleep(Duration::from_millis(200)) => bar.set_position(live.frames.get()),
         }
     };
     bar.finish_and_clear();
     let camera = result.map_err(|why| anyhow::anyhow!("the camera stopped: {why}"))?;
-    if live.get().frames < frames || live.get().failed > 0 {
-        bail!("camera {}: {}", camera.id, health.get().words);
+    if live.frames.get() < frames || live.failed.get() > 0 {
+        bail!("camera {}: {}", camera.id, health.get().words.en);
     }
     Ok(())
 }
@@ -282,6 +284,8 @@ async fn open_page(
     link: watch::Receiver<uplink::LinkStatus>,
     data: &Path,
 ) -> anyhow::Result<Option<String>> {
+    let roster = Roster::default();
+    roster.set(vec![camera.face()]);
     let today = Arc::new(status::Today::open(data));
     let sources = Arc::new(status::Sources {
         identity: identity.clone(),
@@ -293,7 +297,7 @@ async fn open_page(
         link,
         today: Arc::clone(&today),
         restarts: Arc::new(Restarts::default()),
-        cameras: vec![app::camera_source(camera)],
+        sensors: roster,
     });
     let mut changed = outbox.changed();
     let outbox = outbox.clone();

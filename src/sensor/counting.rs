@@ -1,11 +1,9 @@
 //! A camera that counts: a capture thread keeps the newest frame, an analysis loop turns frames into crossings and
 //! intervals. It goes on when the source fails, and says so.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
 use tracing::{debug, info, warn};
 
 use super::camera::live::{Slot, Taken, capture_loop};
@@ -13,11 +11,11 @@ use super::camera::{CameraError, Frame, FrameSource, Next};
 use super::vision::VisionError;
 use super::vision::count::interval::{Interval, IntervalMeter};
 use super::vision::pipeline::{LineCrossing, Pipeline};
-use super::{HealthCell, State};
+use super::{Face, HealthCell, House, Sensor, State};
 use crate::clock::{SharedClock, Stamp};
-use crate::event::{
-    Body, CameraState, CameraStatus, Direction, Draft, Identity, LineCrossed, LineInterval, Sink,
-};
+use crate::event::{Body, CameraState, CameraStatus, Direction, LineCrossed, LineInterval};
+use crate::metric::{Counter, Gauge, Metric};
+use crate::stop::Stop;
 
 /// How often intervals, silence and the wish to stop are looked at.
 const LOOK_UP: Duration = Duration::from_millis(250);
@@ -35,40 +33,52 @@ pub struct LineNames {
     pub right: String,
 }
 
-/// What the status page shows of a camera.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub struct Live {
-    /// Frames analysed since the daemon started.
-    pub frames: u64,
-    /// Frames replaced by a newer one before they were analysed.
-    pub dropped: u64,
-    /// Frames whose inference failed.
-    pub failed: u64,
-    /// Frames analysed per second, over the latest seconds.
-    pub fps: f64,
-    /// People tracked at the moment.
-    pub tracks: usize,
-}
-
-/// [`Live`], shared with whoever shows it.
+/// What a camera counts about itself.
 #[derive(Clone, Default)]
-pub struct LiveCell(Arc<Mutex<Live>>);
+pub struct Live {
+    /// Frames analysed since the camera was fitted.
+    pub frames: Counter,
+    /// Frames replaced by a newer one before they were analysed.
+    pub dropped: Counter,
+    /// Frames whose inference failed.
+    pub failed: Counter,
+    /// Frames analysed per second, over the latest seconds.
+    pub fps: Gauge,
+    /// People tracked at the moment.
+    pub tracks: Gauge,
+}
 
-impl LiveCell {
-    /// A copy.
+impl Live {
+    /// The numbers with their names.
     #[must_use]
-    pub fn get(&self) -> Live {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Live)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    pub fn metrics(&self) -> Vec<Metric> {
+        vec![
+            Metric::gauge(
+                "fps",
+                "pictures analysed a second",
+                "每秒分析画面",
+                &self.fps,
+            ),
+            Metric::gauge("tracks", "people in view", "画面中的人数", &self.tracks),
+            Metric::counter("frames", "pictures analysed", "已分析画面", &self.frames),
+            Metric::counter(
+                "dropped",
+                "pictures passed over",
+                "跳过的画面",
+                &self.dropped,
+            ),
+            Metric::counter(
+                "failed",
+                "pictures that failed",
+                "分析失败的画面",
+                &self.failed,
+            ),
+        ]
     }
 }
 
-/// Opens the source; called again whenever it failed. The flag ends the source, also while it waits.
-pub type Opener =
-    Box<dyn Fn(Arc<AtomicBool>) -> Result<Box<dyn FrameSource>, CameraError> + Send + Sync>;
+/// Opens the source; called again whenever it failed. The wish ends the source, also while it waits.
+pub type Opener = Box<dyn Fn(Arc<Stop>) -> Result<Box<dyn FrameSource>, CameraError> + Send + Sync>;
 /// Builds detector, tracker and counters; called again after a panic.
 pub type PipelineMaker = Box<dyn Fn() -> Result<Pipeline, VisionError> + Send + Sync>;
 
@@ -85,9 +95,7 @@ pub enum Delivery {
 pub struct CountingCamera {
     pub id: String,
     pub lines: Vec<LineNames>,
-    pub identity: Identity,
-    pub clock: SharedClock,
-    pub sink: Arc<dyn Sink>,
+    pub house: House,
     pub open: Opener,
     pub pipeline: PipelineMaker,
     /// Frames analysed per second at most.
@@ -96,26 +104,26 @@ pub struct CountingCamera {
     /// Length of `line.interval`.
     pub interval: Duration,
     pub health: HealthCell,
-    pub live: LiveCell,
+    pub live: Live,
 }
 
-impl CountingCamera {
+impl Sensor for CountingCamera {
     /// Counts until `stop`. A source that fails is opened again; a recording that ended is not.
     ///
     /// # Errors
     /// The detector cannot be built, or the sink is closed.
-    pub fn run(&self, stop: &AtomicBool) -> Result<(), String> {
+    fn run(&mut self, stop: &Stop) -> Result<(), String> {
         let mut pipeline = (self.pipeline)().map_err(|why| {
             self.trouble(&why.to_string());
             why.to_string()
         })?;
-        let mut meter = IntervalMeter::new(self.interval, self.lines.len(), self.clock.now());
+        let mut meter = IntervalMeter::new(self.interval, self.lines.len(), self.house.clock.now());
         let mut wait = FIRST_WAIT;
         let result = loop {
-            if stop.load(Ordering::Relaxed) {
+            if stop.asked() {
                 break Ok(());
             }
-            let quit = Arc::new(AtomicBool::new(false));
+            let quit = Arc::new(Stop::default());
             match (self.open)(Arc::clone(&quit)) {
                 Ok(source) => match self.watch(source, &quit, &mut pipeline, &mut meter, stop) {
                     Ok(Watched { over: true, .. }) => break Ok(()),
@@ -125,28 +133,42 @@ impl CountingCamera {
                 },
                 Err(why) => self.trouble(&why.to_string()),
             }
-            let until = self.clock.now().boot + wait;
+            let until = self.house.clock.now().boot + wait;
             wait = (wait * 2).min(LONGEST_WAIT);
-            while !stop.load(Ordering::Relaxed) && self.clock.now().boot < until {
-                std::thread::sleep(LOOK_UP);
+            while !stop.asked() && self.house.clock.now().boot < until {
+                stop.wait(LOOK_UP);
                 self.close_interval(&mut meter, false)?;
             }
         };
-        let at = self.clock.now();
+        let at = self.house.clock.now();
         let due = pipeline.finish(at.boot).to_vec();
         self.report(at, &due, &mut meter)?;
         self.close_interval(&mut meter, true)?;
         result
+    }
+}
+
+impl CountingCamera {
+    /// What others may know of it.
+    #[must_use]
+    pub fn face(&self) -> Face {
+        Face {
+            kind: "camera",
+            id: self.id.clone(),
+            health: self.health.clone(),
+            metrics: self.live.metrics(),
+            lines: self.lines.iter().map(|line| line.id.clone()).collect(),
+        }
     }
 
     /// Analyses one source until it ends, fails or `stop` is asked.
     fn watch(
         &self,
         mut source: Box<dyn FrameSource>,
-        quit: &AtomicBool,
+        quit: &Stop,
         pipeline: &mut Pipeline,
         meter: &mut IntervalMeter,
-        stop: &AtomicBool,
+        stop: &Stop,
     ) -> Result<Watched, String> {
         if self.delivery == Delivery::Each {
             let pull = |frame: &mut Frame| match source.next_frame(frame) {
@@ -158,7 +180,7 @@ impl CountingCamera {
         }
         let mut source = Stamped {
             source,
-            clock: Arc::clone(&self.clock),
+            clock: Arc::clone(&self.house.clock),
         };
         let slot = Slot::new();
         std::thread::scope(|scope| {
@@ -183,16 +205,16 @@ impl CountingCamera {
         all_dropped: impl Fn() -> u64,
         pipeline: &mut Pipeline,
         meter: &mut IntervalMeter,
-        stop: &AtomicBool,
+        stop: &Stop,
     ) -> Result<Watched, String> {
         let mut frame = Frame::default();
         let mut watched = Watched::default();
-        let mut last_frame = self.clock.now().boot;
+        let mut last_frame = self.house.clock.now().boot;
         let mut rate = Rate::default();
         let mut dropped_before = 0;
-        while !stop.load(Ordering::Relaxed) {
+        while !stop.asked() {
             let taken = take(&mut frame);
-            let now = self.clock.now();
+            let now = self.house.clock.now();
             self.close_interval(meter, false)?;
             match taken {
                 Taken::Frame => {
@@ -213,21 +235,17 @@ impl CountingCamera {
                     }
                     self.report(now, &crossings, meter)?;
                     let fps = rate.frame(now.boot);
-                    self.live.change(|live| {
-                        live.frames += 1;
-                        live.dropped += dropped;
-                        live.failed += u64::from(failed);
-                        live.fps = fps;
-                        live.tracks = pipeline
-                            .tracker()
-                            .tracks()
-                            .iter()
-                            .filter(|t| t.confirmed)
-                            .count();
-                    });
+                    self.live.frames.add(1);
+                    self.live.dropped.add(dropped);
+                    self.live.failed.add(u64::from(failed));
+                    self.live.fps.set(fps);
+                    let tracks = pipeline.tracker().tracks().iter();
+                    self.live
+                        .tracks
+                        .set(tracks.filter(|track| track.confirmed).count() as f64);
                 }
                 Taken::Timeout if now.boot.saturating_sub(last_frame) > LOST_AFTER => {
-                    self.live.change(|live| live.fps = 0.0);
+                    self.live.fps.set(0.0);
                     self.trouble("no picture; check the camera's cable and power");
                 }
                 Taken::Timeout => {}
@@ -245,11 +263,12 @@ impl CountingCamera {
         if wait_for_stop {
             self.trouble("the recording is over; set `repeat = true` to play it again");
         }
-        while wait_for_stop && !stop.load(Ordering::Relaxed) {
-            std::thread::sleep(LOOK_UP);
+        while wait_for_stop && !stop.asked() {
+            stop.wait(LOOK_UP);
             self.close_interval(meter, false)?;
         }
-        self.live.change(|live| (live.fps, live.tracks) = (0.0, 0));
+        self.live.fps.set(0.0);
+        self.live.tracks.set(0.0);
         Ok(watched)
     }
 
@@ -284,7 +303,7 @@ impl CountingCamera {
     }
 
     fn close_interval(&self, meter: &mut IntervalMeter, now_whatever: bool) -> Result<(), String> {
-        let now = self.clock.now();
+        let now = self.house.clock.now();
         let state = self.state();
         let due = if now_whatever {
             Some(meter.close(now, state))
@@ -305,8 +324,8 @@ impl CountingCamera {
                 now,
                 Body::LineInterval(LineInterval {
                     line: names.id.clone(),
-                    from: self.identity.local_time(from),
-                    to: self.identity.local_time(to),
+                    from: self.house.identity.local_time(from),
+                    to: self.house.identity.local_time(to),
                     inward,
                     outward,
                     quality: quality.clone(),
@@ -317,11 +336,8 @@ impl CountingCamera {
     }
 
     fn submit(&self, at: Stamp, body: Body) -> Result<(), String> {
-        let source = format!("camera/{}", self.id);
-        // The receipt is not waited for: the outbox numbers events in the order they were handed over.
-        self.sink
-            .submit(Draft { source, at, body })
-            .map(drop)
+        self.house
+            .submit(&format!("camera/{}", self.id), at, body)
             .map_err(|why| why.to_string())
     }
 
@@ -333,14 +349,20 @@ impl CountingCamera {
     }
 
     fn fine(&self) {
-        if self.health.set(State::Ok, "counting", self.clock.now()) {
+        if self
+            .health
+            .set(State::Ok, "counting", self.house.clock.now())
+        {
             info!(camera = self.id, "camera counts");
             self.announce(CameraState::Ok, None);
         }
     }
 
     fn trouble(&self, words: &str) {
-        if self.health.set(State::Trouble, words, self.clock.now()) {
+        if self
+            .health
+            .set(State::Trouble, words, self.house.clock.now())
+        {
             warn!(camera = self.id, why = words, "camera does not count");
             self.announce(CameraState::Lost, Some(words.to_owned()));
         }
@@ -349,7 +371,7 @@ impl CountingCamera {
     fn announce(&self, status: CameraState, reason: Option<String>) {
         let body = Body::CameraStatus(CameraStatus { status, reason });
         // Only fails when the daemon is shutting down, and then nobody is left to tell.
-        let _ = self.submit(self.clock.now(), body);
+        let _ = self.submit(self.house.clock.now(), body);
     }
 }
 
@@ -384,13 +406,13 @@ struct Watched {
 }
 
 struct Quit<'a> {
-    quit: &'a AtomicBool,
+    quit: &'a Stop,
     slot: &'a Slot,
 }
 
 impl Drop for Quit<'_> {
     fn drop(&mut self) {
-        self.quit.store(true, Ordering::Relaxed);
+        self.quit.ask();
         self.slot.close(None);
     }
 }

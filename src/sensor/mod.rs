@@ -1,14 +1,108 @@
-//! What sees the shop. Sensors know [`crate::event`] and [`crate::clock`], nothing else of the house.
+//! What sees the shop. Sensors know [`crate::event`], [`crate::clock`] and the small words they share with the page
+//! ([`crate::words`], [`crate::metric`], [`crate::stop`]), nothing else of the house.
+//!
+//! Every kind of sensor has the same shape: its folder reads its own section of the config into settings, and a
+//! function `fit` turns them into [`Fitted`] sensors. The app starts, restarts, replaces and stops all of them alike.
 
 pub mod camera;
 pub mod counting;
 pub mod vision;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use serde::Serialize;
 
-use crate::clock::Stamp;
+use crate::clock::{SharedClock, Stamp};
+use crate::event::{Body, Draft, Identity, Sink, SinkClosed};
+use crate::metric::Metric;
+use crate::stop::Stop;
+use crate::words::Words;
+
+/// A sensor at work.
+///
+/// It runs on a thread of its own. A device that is missing is no error: the sensor says so in its health, waits and
+/// tries again, because it may be plugged in later.
+pub trait Sensor: Send {
+    /// Works until `stop` is asked, hands over what it still holds (an open interval, a track that ends), and returns.
+    /// Called again after a failure or a panic.
+    ///
+    /// # Errors
+    /// What the sensor cannot help itself with; it is started again, later each time.
+    fn run(&mut self, stop: &Stop) -> Result<(), String>;
+}
+
+/// A sensor that is ready to be started.
+pub struct Fitted {
+    pub face: Face,
+    /// What it was fitted from. When the config changes, sensors whose settings are the same go on untouched; the
+    /// others are stopped and fitted anew.
+    pub settings: String,
+    pub sensor: Box<dyn Sensor>,
+}
+
+/// What others may know of a sensor while it works.
+#[derive(Clone)]
+pub struct Face {
+    /// `camera`, `wifi`, `scanner`, `gpio`.
+    pub kind: &'static str,
+    /// Unique within its kind.
+    pub id: String,
+    pub health: HealthCell,
+    pub metrics: Vec<Metric>,
+    /// The counting lines, for cameras.
+    pub lines: Vec<String>,
+}
+
+impl Face {
+    /// `kind/id`: the event's source below the box, and the part's name in logs.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.kind, self.id)
+    }
+}
+
+/// All sensors that are at work, for those who show them.
+#[derive(Clone, Default)]
+pub struct Roster(Arc<RwLock<Vec<Face>>>);
+
+impl Roster {
+    /// A copy of the list.
+    #[must_use]
+    pub fn faces(&self) -> Vec<Face> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Another list.
+    pub fn set(&self, faces: Vec<Face>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = faces;
+    }
+}
+
+/// What every sensor gets from the house.
+#[derive(Clone)]
+pub struct House {
+    pub identity: Identity,
+    pub clock: SharedClock,
+    pub sink: Arc<dyn Sink>,
+}
+
+impl House {
+    /// Hands over one event of the part `source` (`kind/id`). The receipt is not waited for: the outbox numbers events
+    /// in the order they were handed over.
+    ///
+    /// # Errors
+    /// The outbox is closed: the daemon is leaving.
+    pub fn submit(&self, source: &str, at: Stamp, body: Body) -> Result<(), SinkClosed> {
+        let source = source.to_owned();
+        self.sink.submit(Draft { source, at, body }).map(drop)
+    }
+}
+
+/// What is wrong with a key of a sensor's settings: the key relative to the section, and what was expected.
+pub type Flaw = (String, String);
 
 /// How a sensor is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -27,7 +121,7 @@ pub enum State {
 pub struct Health {
     pub state: State,
     /// For a technician: what is the matter and what to do.
-    pub words: String,
+    pub words: Words,
     pub since: Stamp,
 }
 
@@ -39,16 +133,16 @@ impl HealthCell {
     /// A sensor that is starting.
     #[must_use]
     pub fn starting(now: Stamp) -> Self {
-        let words = "starting".to_owned();
         Self(Arc::new(Mutex::new(Health {
             state: State::Starting,
-            words,
+            words: Words::new("starting", "正在启动"),
             since: now,
         })))
     }
 
     /// Sets the state; returns whether state or words changed. `since` moves only with the state.
-    pub fn set(&self, state: State, words: &str, now: Stamp) -> bool {
+    pub fn set(&self, state: State, words: impl Into<Words>, now: Stamp) -> bool {
+        let words = words.into();
         let mut health = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if health.state == state && health.words == words {
             return false;
@@ -57,7 +151,7 @@ impl HealthCell {
             health.since = now;
         }
         health.state = state;
-        words.clone_into(&mut health.words);
+        health.words = words;
         true
     }
 

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 
-pub use report::{CameraSource, Report, Sources};
+pub use report::{Report, Sources};
 pub use today::Today;
 
 /// Every address the daemon answers.

@@ -2,7 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::report::{CameraReport, Report};
+use super::report::{Report, SensorReport};
 use crate::sensor::State;
 use crate::uplink::LinkState;
 
@@ -40,11 +40,11 @@ pub fn render(report: &Report) -> Markup {
                     div { "in today" b { (report.today.inward) } }
                     div { "out today" b { (report.today.outward) } }
                 }
-                h2 { "Cameras" }
-                @if report.cameras.is_empty() {
-                    p.card { "No camera is set up. Add a [[camera]] to the config file." }
+                h2 { "Sensors" }
+                @if report.sensors.is_empty() {
+                    p.card { "No sensor is set up. Add a [[camera]] to the config file." }
                 }
-                @for camera in &report.cameras { (camera_card(camera)) }
+                @for sensor in &report.sensors { (sensor_card(sensor)) }
                 h2 { "Cloud" }
                 (cloud_card(report))
                 h2 { "Box" }
@@ -54,23 +54,23 @@ pub fn render(report: &Report) -> Markup {
     }
 }
 
-fn camera_card(camera: &CameraReport) -> Markup {
-    let class = match camera.state {
+fn sensor_card(sensor: &SensorReport) -> Markup {
+    let class = match sensor.state {
         State::Ok => "ok",
         State::Starting => "wait",
         State::Trouble => "bad",
     };
     html! {
         div.card {
-            p { b { (camera.id) } " — " span class=(class) { (camera.words) } }
+            p { b { (sensor.kind) " " (sensor.id) } " — " span class=(class) { (sensor.words.en) } }
             p.small {
-                (format!("{:.1} pictures a second", camera.live.fps)) " · "
-                (camera.live.tracks) " in view · for " (duration(camera.since_s))
+                @for (name, value) in &sensor.metrics { (name) " " (value) " · " }
+                "for " (duration(sensor.since_s))
             }
-            @if !camera.lines.is_empty() {
+            @if !sensor.lines.is_empty() {
                 table {
                     tr { th { "line" } th { "in" } th { "out" } }
-                    @for (id, sums) in &camera.lines {
+                    @for (id, sums) in &sensor.lines {
                         tr { td { (id) } td { (sums.inward) } td { (sums.outward) } }
                     }
                 }

@@ -12,11 +12,11 @@ use super::today::Today;
 use crate::clock::{SharedClock, Stamp};
 use crate::event::{Identity, Stream};
 use crate::outbox::{Outbox, Queue, StreamStat};
-use crate::sensor::counting::{Live, LiveCell};
-use crate::sensor::{HealthCell, State};
+use crate::sensor::{Roster, State};
 use crate::supervise::Restarts;
 use crate::system;
 use crate::uplink::LinkStatus;
+use crate::words::Words;
 
 /// Everything a report is made from.
 pub struct Sources {
@@ -29,15 +29,7 @@ pub struct Sources {
     pub link: watch::Receiver<LinkStatus>,
     pub today: Arc<Today>,
     pub restarts: Arc<Restarts>,
-    pub cameras: Vec<CameraSource>,
-}
-
-/// One camera's part of [`Sources`].
-pub struct CameraSource {
-    pub id: String,
-    pub lines: Vec<String>,
-    pub health: HealthCell,
-    pub live: LiveCell,
+    pub sensors: Roster,
 }
 
 /// The daemon's state at one moment.
@@ -52,26 +44,29 @@ pub struct Report {
     pub clock: &'static str,
     pub uptime_s: u64,
     pub config_sha256: String,
-    /// Every camera counts and the outbox stores. The cloud may be away: that is what the outbox is for.
+    /// Every sensor works and the outbox stores. The cloud may be away: that is what the outbox is for.
     pub ready: bool,
     /// Why not, in plain words; empty when ready.
     pub not_ready: Vec<String>,
     pub today: InOut,
-    pub cameras: Vec<CameraReport>,
+    pub sensors: Vec<SensorReport>,
     pub outbox: OutboxReport,
     pub uplink: LinkStatus,
     pub process: ProcessReport,
 }
 
-/// One camera.
+/// One sensor.
 #[derive(Debug, Serialize)]
-pub struct CameraReport {
+pub struct SensorReport {
+    /// `camera`, `wifi`, `scanner`, `gpio`.
+    pub kind: &'static str,
     pub id: String,
     pub state: State,
-    pub words: String,
+    pub words: Words,
     pub since_s: u64,
-    #[serde(flatten)]
-    pub live: Live,
+    /// What it counts about itself, by name.
+    pub metrics: BTreeMap<&'static str, serde_json::Number>,
+    /// Today's crossings by line, for cameras.
     pub lines: BTreeMap<String, InOut>,
 }
 
@@ -102,33 +97,35 @@ impl Sources {
         let time = self.identity.local_time(now.wall);
         let day = time.get(..10).unwrap_or_default();
         let seconds_since = |then: Stamp| now.boot.saturating_sub(then.boot).as_secs();
-        let cameras: Vec<_> = self
-            .cameras
-            .iter()
-            .map(|camera| {
-                let health = camera.health.get();
-                let line = |id: &String| (id.clone(), self.today.line(day, &camera.id, id));
-                CameraReport {
-                    id: camera.id.clone(),
+        let sensors: Vec<_> = self
+            .sensors
+            .faces()
+            .into_iter()
+            .map(|face| {
+                let health = face.health.get();
+                let line = |id: &String| (id.clone(), self.today.line(day, &face.id, id));
+                SensorReport {
+                    kind: face.kind,
                     state: health.state,
                     words: health.words,
                     since_s: seconds_since(health.since),
-                    live: camera.live.get(),
-                    lines: camera.lines.iter().map(line).collect(),
+                    metrics: face.metrics.iter().map(|m| (m.name, m.value())).collect(),
+                    lines: face.lines.iter().map(line).collect(),
+                    id: face.id,
                 }
             })
             .collect();
         let sum =
-            |of: fn(&InOut) -> u64| cameras.iter().flat_map(|c| c.lines.values()).map(of).sum();
+            |of: fn(&InOut) -> u64| sensors.iter().flat_map(|c| c.lines.values()).map(of).sum();
         let today = InOut {
             inward: sum(|l| l.inward),
             outward: sum(|l| l.outward),
         };
         let outbox = self.outbox();
-        let not_ready: Vec<String> = cameras
+        let not_ready: Vec<String> = sensors
             .iter()
-            .filter(|camera| camera.state != State::Ok)
-            .map(|camera| format!("camera {}: {}", camera.id, camera.words))
+            .filter(|sensor| sensor.state != State::Ok)
+            .map(|sensor| format!("{} {}: {}", sensor.kind, sensor.id, sensor.words.en))
             .chain(outbox.trouble.iter().map(|why| format!("outbox: {why}")))
             .collect();
         Report {
@@ -140,7 +137,7 @@ impl Sources {
             ready: not_ready.is_empty(),
             not_ready,
             today,
-            cameras,
+            sensors,
             outbox,
             uplink: self.link.borrow().clone(),
             process: ProcessReport {

@@ -3,13 +3,13 @@
 //! One thread runs [`capture_loop`] and fills the [`Slot`]; another takes from it. Three buffers go round
 //! (capturing, waiting, being looked at), so no frame is ever copied or allocated anew.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::decimate::Decimator;
 use super::{CameraError, Frame, FrameSource, Next};
 use crate::clock::SharedClock;
+use crate::stop::Stop;
 
 /// Longest single sleep of [`Paced`]: how late it may notice that it is to stop.
 const NAP: Duration = Duration::from_millis(100);
@@ -29,7 +29,7 @@ pub struct Paced {
     source: Option<Box<dyn FrameSource>>,
     repeat: bool,
     clock: SharedClock,
-    stop: Arc<AtomicBool>,
+    stop: Arc<Stop>,
     /// Replaced in tests, where nobody sleeps.
     sleep: Box<dyn Fn(Duration) + Send>,
     /// Time since boot at which time 0 of this source was due.
@@ -53,7 +53,7 @@ struct Round {
 impl Paced {
     /// `stop` ends the source, also while it waits.
     #[must_use]
-    pub fn new(reopen: Reopen, repeat: bool, clock: SharedClock, stop: Arc<AtomicBool>) -> Self {
+    pub fn new(reopen: Reopen, repeat: bool, clock: SharedClock, stop: Arc<Stop>) -> Self {
         Self {
             reopen,
             source: None,
@@ -75,7 +75,7 @@ impl Paced {
             self.start = Some(start);
         }
         loop {
-            if self.stop.load(Ordering::Relaxed) {
+            if self.stop.asked() {
                 return false;
             }
             let left = (start + at).saturating_sub(self.clock.now().boot);
@@ -98,7 +98,7 @@ impl FrameSource for Paced {
         keep: &mut dyn FnMut(Duration) -> bool,
     ) -> Result<Next, CameraError> {
         loop {
-            if self.stop.load(Ordering::Relaxed) {
+            if self.stop.asked() {
                 return Ok(Next::End);
             }
             let source = match &mut self.source {
@@ -245,17 +245,12 @@ impl Slot {
 
 /// Moves frames from `source` into `slot` until the source ends or fails, `stop` is set or the slot is
 /// closed; then closes the slot. `max_fps` caps the frames by their timestamps before they are converted.
-pub fn capture_loop(
-    source: &mut dyn FrameSource,
-    slot: &Slot,
-    stop: &AtomicBool,
-    max_fps: Option<f64>,
-) {
+pub fn capture_loop(source: &mut dyn FrameSource, slot: &Slot, stop: &Stop, max_fps: Option<f64>) {
     let _closes = CloseOnUnwind(slot);
     let mut decimator = Decimator::new(max_fps);
     let mut frame = Frame::default();
     let reason = loop {
-        if stop.load(Ordering::Relaxed) {
+        if stop.asked() {
             break None;
         }
         match source.next_kept(&mut frame, &mut |at| decimator.keep(at)) {

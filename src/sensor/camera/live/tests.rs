@@ -52,7 +52,7 @@ fn paced(count: u64, gap_ms: u64, repeat: bool) -> (Paced, Arc<FakeClock>) {
     let fake = Arc::new(FakeClock::at(jiff::Timestamp::UNIX_EPOCH));
     fake.advance(Duration::from_secs(500));
     let reopen: Reopen = Box::new(move || Ok(Box::new(Scripted::new(count, gap_ms))));
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = Arc::new(Stop::default());
     let mut paced = Paced::new(reopen, repeat, fake.clone(), stop);
     let asleep = fake.clone();
     paced.sleep = Box::new(move |time| {
@@ -134,7 +134,7 @@ fn after_a_long_stall_the_recording_goes_on_without_catching_up() {
 fn stopping_ends_a_source_that_waits() {
     let (mut paced, _clock) = paced(10, 60_000, false);
     let stop = paced.stop.clone();
-    paced.sleep = Box::new(move |_| stop.store(true, Ordering::Relaxed));
+    paced.sleep = Box::new(move |_| stop.ask());
     let mut frame = Frame::default();
     assert_eq!(paced.next_frame(&mut frame).unwrap(), Next::Frame);
     assert_eq!(paced.next_frame(&mut frame).unwrap(), Next::End);
@@ -230,7 +230,7 @@ fn whoever_waits_is_woken_by_a_frame_and_by_the_end() {
         });
         let mut source = Scripted::new(100, 10);
         source.fails = true;
-        capture_loop(&mut source, &slot, &AtomicBool::new(false), None);
+        capture_loop(&mut source, &slot, &Stop::default(), None);
         let (got, reason) = taker.join().unwrap();
         assert!(got.is_sorted() && got.last() == Some(&99), "{got:?}");
         assert_eq!(reason.as_deref(), Some("clip: broken; mend it"));
@@ -247,12 +247,9 @@ fn capturing_stops_when_told_when_nobody_listens_and_at_the_end() {
     let mut taken = Frame::default();
 
     let slot = Slot::new();
-    capture_loop(
-        &mut Scripted::new(5, 10),
-        &slot,
-        &AtomicBool::new(true),
-        None,
-    );
+    let stopped = Stop::default();
+    stopped.ask();
+    capture_loop(&mut Scripted::new(5, 10), &slot, &stopped, None);
     assert_eq!(slot.stats().captured, 0);
     assert!(matches!(
         slot.take(&mut taken, Duration::MAX),
@@ -262,14 +259,14 @@ fn capturing_stops_when_told_when_nobody_listens_and_at_the_end() {
     let slot = Slot::new();
     slot.close(None);
     let mut source = Scripted::new(5, 10);
-    capture_loop(&mut source, &slot, &AtomicBool::new(false), None);
+    capture_loop(&mut source, &slot, &Stop::default(), None);
     assert_eq!((source.given, slot.stats().captured), (1, 0));
 
     let slot = Slot::new();
     capture_loop(
         &mut Scripted::new(50, 100),
         &slot,
-        &AtomicBool::new(false),
+        &Stop::default(),
         Some(5.0),
     );
     assert_eq!(slot.stats().captured, 25);
@@ -285,7 +282,7 @@ fn a_capturing_thread_that_panics_closes_the_slot() {
     }
     let slot = Slot::new();
     let outcome = std::thread::scope(|scope| {
-        let capture = || capture_loop(&mut Panics, &slot, &AtomicBool::new(false), None);
+        let capture = || capture_loop(&mut Panics, &slot, &Stop::default(), None);
         scope.spawn(capture).join()
     });
     assert!(outcome.is_err());

@@ -3,6 +3,8 @@
 //! One event is one JSON object on one line of bytes. It is encoded once, when the outbox gives it
 //! its sequence number, and never rewritten.
 
+mod body;
+
 use std::fmt;
 
 use jiff::tz::TimeZone;
@@ -11,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::clock::Stamp;
+
+pub use body::*;
 
 /// The four streams, by falling priority. Each numbers its events from 1 without a gap.
 #[derive(
@@ -59,178 +63,6 @@ impl Stream {
 impl fmt::Display for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-/// Which way a line was crossed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Direction {
-    /// From the line's left side to its right side.
-    In,
-    /// From the line's right side to its left side.
-    Out,
-}
-
-/// `line.crossed`: one person crossed one line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct LineCrossed {
-    /// The line's id in the config.
-    pub line: String,
-    pub direction: Direction,
-    /// The track's number; unique within one boot and camera, never an identity.
-    pub track: u64,
-    /// Name of the side the person came from.
-    pub from: String,
-    /// Name of the side the person went to.
-    pub to: String,
-}
-
-/// How far an interval's numbers can be trusted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Quality {
-    pub status: CameraState,
-    /// Frames analysed per second of the interval.
-    pub fps: f64,
-    /// Frames analysed.
-    pub frames: u64,
-    /// Frames that arrived and were replaced by a newer one before they were analysed.
-    pub dropped: u64,
-    /// Share of the interval in which frames were being analysed, 0..=1.
-    pub uptime_ratio: f64,
-}
-
-/// `line.interval`: what crossed one line between two moments.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct LineInterval {
-    pub line: String,
-    /// Start of the real coverage, RFC 3339.
-    pub from: String,
-    /// End of the real coverage (exclusive), RFC 3339.
-    pub to: String,
-    /// Crossings inwards.
-    #[serde(rename = "in")]
-    pub inward: u64,
-    /// Crossings outwards.
-    #[serde(rename = "out")]
-    pub outward: u64,
-    pub quality: Quality,
-}
-
-/// What a camera delivers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum CameraState {
-    /// Frames arrive and are analysed.
-    Ok,
-    /// No frames arrive.
-    Lost,
-}
-
-/// `camera.status`: the camera's state changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct CameraStatus {
-    pub status: CameraState,
-    /// Plain words for a technician: what is wrong and what to do.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// `device.started`: the daemon started.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct DeviceStarted {
-    /// The daemon's version.
-    pub version: String,
-    /// SHA-256 of the config file's bytes, hex.
-    pub config_sha256: String,
-}
-
-/// `device.health`: facts about the process and the machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct DeviceHealth {
-    /// Resident memory of the daemon, bytes.
-    pub rss_bytes: u64,
-    /// Free space where the outbox lives, bytes.
-    pub disk_free_bytes: u64,
-    /// Seconds since the daemon started.
-    pub uptime_s: u64,
-    /// How often a part panicked or failed and was restarted since the daemon started.
-    pub restarts: u64,
-}
-
-/// `device.alarm`: something a person must look at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct DeviceAlarm {
-    /// The part it is about, such as `outbox` or `camera/entrance`.
-    pub part: String,
-    /// Plain words: what happened and what to do.
-    pub message: String,
-}
-
-/// `outbox.gap`: these events are gone for good, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct OutboxGap {
-    pub stream: Stream,
-    /// First missing sequence number.
-    pub first: u64,
-    /// Last missing sequence number.
-    pub last: u64,
-    /// How many are missing.
-    pub count: u64,
-    pub reason: GapReason,
-}
-
-/// Why events are gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum GapReason {
-    /// The stored bytes were damaged.
-    Corruption,
-    /// The disk budget was used up.
-    Quota,
-    /// Numbers skipped after a damaged tail so that none is ever used twice; no event was acknowledged under them.
-    Skipped,
-}
-
-/// What an event says, by type.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Body {
-    LineCrossed(LineCrossed),
-    LineInterval(LineInterval),
-    CameraStatus(CameraStatus),
-    DeviceStarted(DeviceStarted),
-    DeviceHealth(DeviceHealth),
-    DeviceAlarm(DeviceAlarm),
-    OutboxGap(OutboxGap),
-}
-
-impl Body {
-    /// The CloudEvents `type`.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::LineCrossed(_) => "footfall.line.crossed.v1",
-            Self::LineInterval(_) => "footfall.line.interval.v1",
-            Self::CameraStatus(_) => "footfall.camera.status.v1",
-            Self::DeviceStarted(_) => "footfall.device.started.v1",
-            Self::DeviceHealth(_) => "footfall.device.health.v1",
-            Self::DeviceAlarm(_) => "footfall.device.alarm.v1",
-            Self::OutboxGap(_) => "footfall.outbox.gap.v1",
-        }
-    }
-
-    /// The stream it belongs to.
-    #[must_use]
-    pub const fn stream(&self) -> Stream {
-        match self {
-            Self::DeviceAlarm(_) | Self::OutboxGap(_) => Stream::Alarm,
-            Self::LineCrossed(_) => Stream::Count,
-            Self::LineInterval(_) => Stream::Interval,
-            Self::CameraStatus(_) | Self::DeviceStarted(_) | Self::DeviceHealth(_) => {
-                Stream::Diagnostic
-            }
-        }
     }
 }
 

@@ -1,0 +1,13 @@
+//! From the config to sensors: one line for each kind.
+
+use crate::config::Config;
+use crate::sensor::{Fitted, House};
+
+use super::cameras::CameraShop;
+
+/// Every sensor the config asks for, ready to start.
+pub(super) fn fit(config: &Config, house: &House, cameras: &CameraShop) -> Vec<Fitted> {
+    let mut fitted = Vec::new();
+    fitted.extend(cameras.fit(config, house));
+    fitted
+}

@@ -1,0 +1,357 @@
+//! What events say: one type for each kind of event.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Stream;
+
+/// Which way a line was crossed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// From the line's left side to its right side.
+    In,
+    /// From the line's right side to its left side.
+    Out,
+}
+
+/// `line.crossed`: one person crossed one line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LineCrossed {
+    /// The line's id in the config.
+    pub line: String,
+    pub direction: Direction,
+    /// The track's number; unique within one boot and camera, never an identity.
+    pub track: u64,
+    /// Name of the side the person came from.
+    pub from: String,
+    /// Name of the side the person went to.
+    pub to: String,
+}
+
+/// How far an interval's numbers can be trusted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Quality {
+    pub status: CameraState,
+    /// Frames analysed per second of the interval.
+    pub fps: f64,
+    /// Frames analysed.
+    pub frames: u64,
+    /// Frames that arrived and were replaced by a newer one before they were analysed.
+    pub dropped: u64,
+    /// Share of the interval in which frames were being analysed, 0..=1.
+    pub uptime_ratio: f64,
+}
+
+/// `line.interval`: what crossed one line between two moments.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LineInterval {
+    pub line: String,
+    /// Start of the real coverage, RFC 3339.
+    pub from: String,
+    /// End of the real coverage (exclusive), RFC 3339.
+    pub to: String,
+    /// Crossings inwards.
+    #[serde(rename = "in")]
+    pub inward: u64,
+    /// Crossings outwards.
+    #[serde(rename = "out")]
+    pub outward: u64,
+    pub quality: Quality,
+}
+
+/// What a camera delivers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CameraState {
+    /// Frames arrive and are analysed.
+    Ok,
+    /// No frames arrive.
+    Lost,
+    /// Frames arrive, but they are all the same picture.
+    Frozen,
+}
+
+/// `camera.status`: the camera's state changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CameraStatus {
+    pub status: CameraState,
+    /// Plain words for a technician: what is wrong and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// `device.started`: the daemon started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceStarted {
+    /// The daemon's version.
+    pub version: String,
+    /// SHA-256 of the config file's bytes, hex.
+    pub config_sha256: String,
+}
+
+/// `device.health`: facts about the process and the machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceHealth {
+    /// Resident memory of the daemon, bytes.
+    pub rss_bytes: u64,
+    /// Free space where the outbox lives, bytes.
+    pub disk_free_bytes: u64,
+    /// Seconds since the daemon started.
+    pub uptime_s: u64,
+    /// How often a part panicked or failed and was restarted since the daemon started.
+    pub restarts: u64,
+}
+
+/// `device.alarm`: something a person must look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceAlarm {
+    /// The part it is about, such as `outbox` or `camera/entrance`.
+    pub part: String,
+    /// Plain words: what happened and what to do.
+    pub message: String,
+}
+
+/// `outbox.gap`: these events are gone for good, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OutboxGap {
+    pub stream: Stream,
+    /// First missing sequence number.
+    pub first: u64,
+    /// Last missing sequence number.
+    pub last: u64,
+    /// How many are missing.
+    pub count: u64,
+    pub reason: GapReason,
+}
+
+/// Why events are gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum GapReason {
+    /// The stored bytes were damaged.
+    Corruption,
+    /// The disk budget was used up.
+    Quota,
+    /// Numbers skipped after a damaged tail so that none is ever used twice; no event was acknowledged under them.
+    Skipped,
+}
+
+/// `wifi.interval`: devices around between two moments, as counts only. A count between 1 and 4 is left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WifiInterval {
+    /// Start of the real coverage, RFC 3339.
+    pub from: String,
+    /// End of the real coverage (exclusive), RFC 3339.
+    pub to: String,
+    /// Distinct senders with a random (locally administered) address; one device can be several.
+    pub random: Option<u64>,
+    /// Distinct senders with a global address.
+    pub global: Option<u64>,
+    /// Senders that were near for long enough to be called visitors.
+    pub visitors: Option<u64>,
+    /// The other senders.
+    pub passers_by: Option<u64>,
+    /// Visitors whose stay ended in the interval, by its length.
+    pub dwell: Vec<DwellBucket>,
+    pub quality: WifiQuality,
+}
+
+/// How many stays were this long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DwellBucket {
+    /// Shortest stay of the bucket, seconds.
+    pub from_s: u64,
+    /// Longest stay (exclusive), seconds; open when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to_s: Option<u64>,
+    pub visitors: Option<u64>,
+}
+
+/// How far a Wi-Fi interval can be trusted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WifiQuality {
+    /// Share of the interval in which the radio was listening, 0..=1.
+    pub uptime_ratio: f64,
+    /// Probe requests that were counted.
+    pub probe_requests: u64,
+    /// Frames the kernel dropped because nobody took them in time.
+    pub kernel_drops: u64,
+    /// Frames dropped between capture and count.
+    pub queue_drops: u64,
+    /// Frames with a wrong checksum.
+    pub bad_fcs: u64,
+    /// Frames that were cut short.
+    pub truncated: u64,
+}
+
+/// `code.scanned`: a scanner read a code. What could tell who somebody is or how they pay is not in here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CodeScanned {
+    /// What the code is: `gs1`, `ean`, `url`, `text`, `payment_code`, …
+    pub kind: String,
+    /// AIM or decoder name, such as `EAN13` or `QRCode`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub symbology: Option<String>,
+    /// The payload, where a rule of the config or its kind allows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// GTIN-14.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gtin: Option<String>,
+    /// GS1 element string: Application Identifier to value.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub elements: BTreeMap<String, String>,
+    /// Whether every check digit is right; absent where the code has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check_digit_ok: Option<bool>,
+    /// Where the code hangs, from the config.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub touchpoint: Option<Touchpoint>,
+}
+
+/// Where a code hangs or a scanner stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Touchpoint {
+    pub id: String,
+    pub kind: TouchpointKind,
+}
+
+/// What kind of place it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TouchpointKind {
+    Shelf,
+    Poster,
+    Till,
+    Guide,
+}
+
+/// `door.opened`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DoorOpened {
+    /// The door's id in the config.
+    pub door: String,
+}
+
+/// `door.closed`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DoorClosed {
+    /// The door's id in the config.
+    pub door: String,
+    /// How long it was open, seconds; absent when its opening was not seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_s: Option<f64>,
+}
+
+/// `beam.crossed`: something went through a pair of light beams.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BeamCrossed {
+    /// The pair's id in the config.
+    pub beam: String,
+    /// `in`: the outer beam was broken first.
+    pub direction: Direction,
+}
+
+/// `button.pressed`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ButtonPressed {
+    /// The button's id in the config.
+    pub button: String,
+    /// Held for three seconds or more.
+    pub long: bool,
+}
+
+/// `config.applied`: a config from the cloud is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConfigApplied {
+    /// SHA-256 of the config's text, hex.
+    pub config_sha256: String,
+    /// The command that brought it.
+    pub command: String,
+}
+
+/// `config.rejected`: a config from the cloud was wrong; the old one stays in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConfigRejected {
+    pub command: String,
+    /// One line for each fault.
+    pub faults: Vec<String>,
+}
+
+/// `config.rolled_back`: a config did not work; the one before is in force again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConfigRolledBack {
+    /// SHA-256 of the config that is in force again, hex.
+    pub config_sha256: String,
+    pub reason: String,
+}
+
+/// What an event says, by type.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Body {
+    LineCrossed(LineCrossed),
+    LineInterval(LineInterval),
+    WifiInterval(WifiInterval),
+    CodeScanned(CodeScanned),
+    DoorOpened(DoorOpened),
+    DoorClosed(DoorClosed),
+    BeamCrossed(BeamCrossed),
+    ButtonPressed(ButtonPressed),
+    ConfigApplied(ConfigApplied),
+    ConfigRejected(ConfigRejected),
+    ConfigRolledBack(ConfigRolledBack),
+    CameraStatus(CameraStatus),
+    DeviceStarted(DeviceStarted),
+    DeviceHealth(DeviceHealth),
+    DeviceAlarm(DeviceAlarm),
+    OutboxGap(OutboxGap),
+}
+
+impl Body {
+    /// The CloudEvents `type`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::LineCrossed(_) => "footfall.line.crossed.v1",
+            Self::LineInterval(_) => "footfall.line.interval.v1",
+            Self::WifiInterval(_) => "footfall.wifi.interval.v1",
+            Self::CodeScanned(_) => "footfall.code.scanned.v1",
+            Self::DoorOpened(_) => "footfall.door.opened.v1",
+            Self::DoorClosed(_) => "footfall.door.closed.v1",
+            Self::BeamCrossed(_) => "footfall.beam.crossed.v1",
+            Self::ButtonPressed(_) => "footfall.button.pressed.v1",
+            Self::ConfigApplied(_) => "footfall.config.applied.v1",
+            Self::ConfigRejected(_) => "footfall.config.rejected.v1",
+            Self::ConfigRolledBack(_) => "footfall.config.rolled_back.v1",
+            Self::CameraStatus(_) => "footfall.camera.status.v1",
+            Self::DeviceStarted(_) => "footfall.device.started.v1",
+            Self::DeviceHealth(_) => "footfall.device.health.v1",
+            Self::DeviceAlarm(_) => "footfall.device.alarm.v1",
+            Self::OutboxGap(_) => "footfall.outbox.gap.v1",
+        }
+    }
+
+    /// The stream it belongs to.
+    #[must_use]
+    pub const fn stream(&self) -> Stream {
+        match self {
+            Self::DeviceAlarm(_) | Self::OutboxGap(_) | Self::ConfigRolledBack(_) => Stream::Alarm,
+            Self::LineCrossed(_)
+            | Self::CodeScanned(_)
+            | Self::DoorOpened(_)
+            | Self::DoorClosed(_)
+            | Self::BeamCrossed(_)
+            | Self::ButtonPressed(_) => Stream::Count,
+            Self::LineInterval(_) | Self::WifiInterval(_) => Stream::Interval,
+            Self::ConfigApplied(_)
+            | Self::ConfigRejected(_)
+            | Self::CameraStatus(_)
+            | Self::DeviceStarted(_)
+            | Self::DeviceHealth(_) => Stream::Diagnostic,
+        }
+    }
+}
