@@ -2,7 +2,7 @@
 # order: what it needs is prepared first. The work itself is in scripts/ and in cargo.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench check-deny clean
+.PHONY: help setup demo test lint bench deb check-deny clean
 
 # Each recipe is one shell, which stops at the first failing command.
 .ONESHELL:
@@ -11,6 +11,9 @@ SHELL := bash
 
 # Extra arguments for `make demo` and `make bench`: make demo ARGS="--seconds 30"
 ARGS :=
+
+# The architecture of the Debian package.
+ARCH :=
 
 # Where setup's results are: the ONNX Runtime library, Python for comparisons.
 ENV := source scripts/lib/env.sh
@@ -53,6 +56,9 @@ lint: ## formatting, clippy without a warning, licences and sources of the depen
 bench: setup ## measurements; numbers of two machines are no comparison
 	@$(ENV)
 	cargo bench --locked $(ARGS)
+
+deb: ## the Debian package for this machine, or ARCH=arm64 / ARCH=amd64
+	@scripts/deb $(ARCH)
 
 check-deny: ## the dependencies, published advisories included
 	@scripts/check-deny

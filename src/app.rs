@@ -4,12 +4,14 @@ mod cameras;
 mod fleet;
 mod sensors;
 mod tasks;
+mod watchdog;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -148,8 +150,15 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
         config_sha256: sha256,
     });
     tasks::submit(&outbox, &clock, begun).await;
-    let fleet = Fleet::new(&restarts, &roster);
+    let fleet = Arc::new(Fleet::new(&restarts, &roster));
     fleet.set(sensors::fit(&config, &house, &cameras)).await;
+
+    let feeding = tokio::spawn(watchdog::feed(
+        Arc::clone(&fleet),
+        outbox.clone(),
+        Arc::clone(&clock),
+    ));
+    watchdog::tell(&[NotifyState::Ready]);
 
     tokio::select! {
         _ = terminate.recv() => info!("SIGTERM: draining"),
@@ -161,6 +170,8 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
         std::process::exit(1);
     });
 
+    feeding.abort();
+    watchdog::tell(&[NotifyState::Stopping]);
     fleet.stop().await;
     health.abort();
     // The outbox stores in order: once this event is durable, so is everything the sensors handed over.

@@ -89,6 +89,15 @@ impl Fleet {
         })
     }
 
+    /// For each sensor that should be at work: a number that grows while it is.
+    pub async fn signs_of_life(&self) -> Vec<(String, u64)> {
+        let crew = self.crew.lock().await;
+        let working = crew.iter().filter(|member| !member.thread.is_finished());
+        working
+            .map(|member| (member.face.name(), member.stop.looks()))
+            .collect()
+    }
+
     /// Stops all of them; they hand over what they hold.
     pub async fn stop(&self) {
         dismiss(std::mem::take(&mut *self.crew.lock().await)).await;

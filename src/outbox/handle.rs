@@ -144,6 +144,12 @@ impl Outbox {
         self.0.shared.trouble().clone()
     }
 
+    /// A number that grows for as long as the writer is alive, at least once in five seconds.
+    #[must_use]
+    pub fn turns(&self) -> u64 {
+        self.0.shared.turns.get()
+    }
+
     /// Size on disk, bytes, about.
     #[must_use]
     pub fn disk_bytes(&self) -> u64 {

@@ -10,6 +10,7 @@ use super::StreamStat;
 use super::ranges::{PerStream, RangeSet};
 use super::segment::Segment;
 use crate::event::Stream;
+use crate::metric::Counter;
 
 /// Where one stream stands.
 #[derive(Clone, Debug, Default)]
@@ -185,6 +186,8 @@ pub struct Shared {
     pub changed: watch::Sender<u64>,
     /// Wakes the writer for something other than an event.
     pub wake: Notify,
+    /// Grows with every turn of the writer, also while it waits for a disk that works again.
+    pub turns: Counter,
 }
 
 impl Shared {
@@ -197,6 +200,7 @@ impl Shared {
             trouble: Mutex::new(None),
             changed: watch::Sender::new(0),
             wake: Notify::new(),
+            turns: Counter::default(),
         }
     }
 

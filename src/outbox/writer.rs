@@ -110,6 +110,7 @@ impl Writer {
 
     fn work(&mut self) -> Result<(), OutboxError> {
         loop {
+            self.chain.shared.turns.add(1);
             self.look_after()?;
             match self.gather() {
                 Gathered::Group(items) => self.store(items)?,
@@ -214,6 +215,7 @@ impl Writer {
                 }
             }
             self.wait(pause);
+            self.chain.shared.turns.add(1);
             pause = (pause * 2).min(BACKOFF.1);
             outcome = self.chain.reopen().and_then(|()| self.chain.append(events));
         }

@@ -1,5 +1,7 @@
 //! Keeps the parts alive: a part that panics or fails is started again, later each time, and counted.
 
+pub mod watchdog;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
