@@ -4,6 +4,7 @@
 //! what they look like, [`render`] the frames; [`SyntheticShop`] plays it all as a camera. `run` sends it through every
 //! part, `broker` starts the other end, `outcome` compares.
 
+pub mod around;
 pub mod backdrop;
 mod broker;
 pub mod figure;
