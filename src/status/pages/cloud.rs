@@ -16,33 +16,35 @@ pub(super) fn live(t: &Texts, report: &Report) -> Markup {
     };
     let number = |value: u64| Some(html! { (value) });
     html! {
-        section.card {
-            h2 { (t.cloud) " " span.badge.(class) { (t.link(link.state)) } }
-            @if !link.broker.is_empty() { p { (link.broker) } }
-            @if !link.message.is_empty() { p { (link.message) } }
-            @for refusal in link.refusals.iter().flatten() { p.bad { (refusal.message) } }
-            @if let Some(why) = &link.outbox_trouble { p.bad { (why) } }
-            (facts([
-                (t.acked, number(link.counters.events_acked)),
-                (t.resent, number(link.counters.events_resent)),
-                (t.lost_connections, number(link.counters.connections_lost)),
-                (t.failed_attempts, number(link.counters.failed_attempts)),
-            ]))
-        }
-        section.card {
-            h2 { (t.outbox) }
-            p { b { (report.outbox.pending) } " " (t.waiting) }
-            @if let Some(why) = &report.outbox.trouble { p.bad { (fill(t.cannot_store, why)) } }
-            table {
-                tr { th { (t.stream) } th { (t.stored) } th { (t.pending) } }
-                @for (name, stat) in &report.outbox.streams {
-                    tr { td { (t.stream_name(name)) } td { (stat.last) } td { (stat.pending) } }
-                }
+        div.cards {
+            section.card {
+                h2 { (t.cloud) " " span.badge.(class) { (t.link(link.state)) } }
+                @if !link.broker.is_empty() { p { (link.broker) } }
+                @if !link.message.is_empty() { p { (link.message) } }
+                @for refusal in link.refusals.iter().flatten() { p.bad { (refusal.message) } }
+                @if let Some(why) = &link.outbox_trouble { p.bad { (why) } }
+                (facts([
+                    (t.acked, number(link.counters.events_acked)),
+                    (t.resent, number(link.counters.events_resent)),
+                    (t.lost_connections, number(link.counters.connections_lost)),
+                    (t.failed_attempts, number(link.counters.failed_attempts)),
+                ]))
             }
-            (facts([
-                (t.outbox_disk, Some(html! { (size(report.outbox.disk_bytes)) })),
-                (t.disk_free, Some(html! { (size(report.outbox.disk_free_bytes)) })),
-            ]))
+            section.card {
+                h2 { (t.outbox) }
+                p { b { (report.outbox.pending) } " " (t.waiting) }
+                @if let Some(why) = &report.outbox.trouble { p.bad { (fill(t.cannot_store, why)) } }
+                table {
+                    tr { th { (t.stream) } th { (t.stored) } th { (t.pending) } }
+                    @for (name, stat) in &report.outbox.streams {
+                        tr { td { (t.stream_name(name)) } td { (stat.last) } td { (stat.pending) } }
+                    }
+                }
+                (facts([
+                    (t.outbox_disk, Some(html! { (size(report.outbox.disk_bytes)) })),
+                    (t.disk_free, Some(html! { (size(report.outbox.disk_free_bytes)) })),
+                ]))
+            }
         }
     }
 }

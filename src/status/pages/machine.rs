@@ -38,24 +38,26 @@ pub(super) fn live(t: &Texts, report: &Report) -> Markup {
     });
     let text = |text: &Option<String>| text.as_ref().map(|text| html! { (text) });
     html! {
-        section.card {
-            (facts([
-                (t.clock, Some(clock)),
-                (t.disk_free, Some(disk)),
-                (t.temperature, Some(temperature.unwrap_or_else(|| html! { (t.unknown) }))),
-                (t.memory_used, Some(html! { (size(report.process.rss_bytes)) })),
-                (t.memory_free, memory_free),
-                (t.running_for, Some(html! { (t.duration(report.uptime_s)) })),
-                (t.restarts, Some(html! { (report.process.restarts) })),
-            ]))
-        }
-        section.card {
-            (facts([
-                (t.version, Some(html! { "footfall " (report.version) })),
-                (t.os, text(&host.os)),
-                (t.kernel, text(&host.kernel)),
-                (t.config, Some(html! { (report.config_sha256.get(..12).unwrap_or(&report.config_sha256)) })),
-            ]))
+        div.cards {
+            section.card {
+                (facts([
+                    (t.clock, Some(clock)),
+                    (t.disk_free, Some(disk)),
+                    (t.temperature, Some(temperature.unwrap_or_else(|| html! { (t.unknown) }))),
+                    (t.memory_used, Some(html! { (size(report.process.rss_bytes)) })),
+                    (t.memory_free, memory_free),
+                    (t.running_for, Some(html! { (t.duration(report.uptime_s)) })),
+                    (t.restarts, Some(html! { (report.process.restarts) })),
+                ]))
+            }
+            section.card {
+                (facts([
+                    (t.version, Some(html! { "footfall " (report.version) })),
+                    (t.os, text(&host.os)),
+                    (t.kernel, text(&host.kernel)),
+                    (t.config, Some(html! { (report.config_sha256.get(..12).unwrap_or(&report.config_sha256)) })),
+                ]))
+            }
         }
     }
 }
