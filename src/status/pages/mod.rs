@@ -123,6 +123,8 @@ pub fn login(t: &Texts, why: Option<&str>) -> Markup {
             form.card method="post" action="/login" {
                 h1 { (t.login_title) }
                 @if let Some(why) = why { p.bad role="alert" { (why) } }
+                // For password managers, which keep a PIN only together with a name.
+                input name="user" value="technician" autocomplete="username" hidden;
                 label for="pin" { (t.login_pin) }
                 input id="pin" name="pin" type="password" inputmode="numeric" autocomplete="current-password"
                     maxlength="64" required autofocus;
