@@ -276,6 +276,28 @@ fn without_a_pin_the_page_is_for_the_box_alone_and_metrics_may_be_for_everybody(
         assert_eq!(answer.status, 403, "{path}");
         assert!(answer.text().contains("footfall status pin"), "{answer:?}");
     }
+    let live = || {
+        let mut stream = site.connect();
+        let request = format!("GET /live?at=/ HTTP/1.1\r\nHost: {}\r\n\r\n", site.host());
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut first = String::new();
+        let mut reader = BufReader::new(stream);
+        reader.read_line(&mut first).unwrap();
+        (first, reader)
+    };
+    let mut open: Vec<_> = (0..8).map(|_| live()).collect();
+    assert!(
+        open.iter().all(|(first, _)| first.contains(" 200 ")),
+        "{open:?}"
+    );
+    assert!(live().0.contains(" 503 "), "only so many pages are live");
+    open.pop();
+    let again = (0..600).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        live().0.contains(" 200 ")
+    });
+    assert!(again, "a place that was left is free");
+    drop(open);
     assert_eq!(site.ask("GET /metrics", ELSEWHERE, "", "").status, 200);
     assert_eq!(site.daemon.stop(), 0);
 }

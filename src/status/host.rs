@@ -15,6 +15,8 @@ pub const HOT_C: f64 = 80.0;
 pub struct HostReport {
     /// The hottest sensor of the board, °C.
     pub temperature_c: Option<f64>,
+    /// What the board's firmware says about its power and speed; on a Raspberry Pi only.
+    pub throttling: Option<Throttling>,
     /// The whole memory, bytes.
     pub memory_bytes: Option<u64>,
     /// Memory that programs can still have, bytes.
@@ -25,6 +27,28 @@ pub struct HostReport {
     pub kernel: Option<String>,
 }
 
+/// Why a board is slower than it could be, at this moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Throttling {
+    /// The supply's voltage is too low.
+    pub under_voltage: bool,
+    /// The board has slowed itself down.
+    pub slowed: bool,
+}
+
+impl Throttling {
+    /// The firmware's bits, hexadecimal: 0 under-voltage, 1 frequency capped, 2 throttled, 3 soft temperature limit
+    /// (Raspberry Pi documentation, `vcgencmd get_throttled`). Those from 16 on are about the past.
+    fn from_bits(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let bits = u32::from_str_radix(text.strip_prefix("0x").unwrap_or(text), 16).ok()?;
+        Some(Self {
+            under_voltage: bits & 1 != 0,
+            slowed: bits & 0b1110 != 0,
+        })
+    }
+}
+
 impl HostReport {
     /// Looks once.
     #[must_use]
@@ -33,6 +57,8 @@ impl HostReport {
         let memory = text("/proc/meminfo").unwrap_or_default();
         Self {
             temperature_c: temperature(),
+            throttling: text("/sys/devices/platform/soc/soc:firmware/get_throttled")
+                .and_then(|bits| Throttling::from_bits(&bits)),
             memory_bytes: meminfo(&memory, "MemTotal"),
             memory_available_bytes: meminfo(&memory, "MemAvailable"),
             os: text("/etc/os-release").and_then(|text| os_name(&text)),
@@ -95,6 +121,11 @@ mod tests {
         assert_eq!(meminfo(text, "MemAvailable"), Some(7_000_000 * 1024));
         assert_eq!(meminfo(text, "Mem"), None);
         assert_eq!(meminfo("MemTotal:", "MemTotal"), None);
+        let throttling = |text| Throttling::from_bits(text).map(|t| (t.under_voltage, t.slowed));
+        assert_eq!(throttling("0\n"), Some((false, false)));
+        assert_eq!(throttling("0x50005"), Some((true, true)));
+        assert_eq!(throttling("50000"), Some((false, false)));
+        assert_eq!(throttling(""), None);
         let os = "NAME=x\nPRETTY_NAME=\"Debian GNU/Linux 12\"\n";
         assert_eq!(os_name(os).as_deref(), Some("Debian GNU/Linux 12"));
     }

@@ -150,6 +150,7 @@ texts! {
     way_to: "to {}", "到“{}”";
 
     link_off: "not set up", "未设置";
+    link_off_note: "No broker is set up; events stay on the box. Set uplink.broker in the config.", "未设置服务器；事件保存在设备上。请在配置文件中设置 uplink.broker。";
     link_connecting: "connecting", "正在连接";
     link_connected: "connected", "已连接";
     link_disconnected: "not connected; events wait on the box", "未连接；事件保存在设备上等待上传";
@@ -181,6 +182,10 @@ texts! {
     disk_low: "almost full; events cannot be stored much longer", "磁盘快满了；很快将无法存储事件";
     temperature: "temperature", "温度";
     hot: "hot; give the box more air", "温度过高；请改善设备通风";
+    power: "power and speed", "供电与速度";
+    power_well: "as they should be", "正常";
+    power_weak: "power supply too weak; use the board's own supply and a short cable", "供电不足；请使用原装电源和短线缆";
+    slowed: "slowed down by heat; give the box more air", "因过热降速；请改善设备通风";
     memory_used: "memory of footfall", "footfall 占用内存";
     memory_free: "memory available", "可用内存";
     of_total: "of {}", "共 {}";

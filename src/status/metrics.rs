@@ -167,6 +167,12 @@ pub fn render(report: &Report) -> String {
             report.host.memory_available_bytes.map(|n| n as f64),
         ),
     ];
+    if let Some(now) = report.host.throttling {
+        let help = "1 while the board's power supply is too weak.";
+        all.gauge("host_under_voltage", help, &[], flag(now.under_voltage));
+        let help = "1 while the board has slowed itself down.";
+        all.gauge("host_slowed", help, &[], flag(now.slowed));
+    }
     for (name, help, value) in host {
         if let Some(value) = value {
             all.gauge(name, help, &[], value);

@@ -20,7 +20,8 @@ pub(super) fn live(t: &Texts, report: &Report) -> Markup {
             section.card {
                 h2 { (t.cloud) " " span.badge.(class) { (t.link(link.state)) } }
                 @if !link.broker.is_empty() { p { (link.broker) } }
-                @if !link.message.is_empty() { p { (link.message) } }
+                @if link.state == LinkState::Off { p { (t.link_off_note) } }
+            @else if !link.message.is_empty() { p { (link.message) } }
                 @for refusal in link.refusals.iter().flatten() { p.bad { (refusal.message) } }
                 @if let Some(why) = &link.outbox_trouble { p.bad { (why) } }
                 (facts([

@@ -33,6 +33,13 @@ pub(super) fn live(t: &Texts, report: &Report) -> Markup {
             @if celsius >= HOT_C { br; span.bad { (t.hot) } }
         }
     });
+    let power = host.throttling.map(|now| {
+        html! {
+            @if now.under_voltage { span.bad { (t.power_weak) } }
+            @else if now.slowed { span.bad { (t.slowed) } }
+            @else { (t.power_well) }
+        }
+    });
     let memory_free = host.memory_available_bytes.map(|free| {
         html! { (size(free)) @if let Some(all) = host.memory_bytes { " " (fill(t.of_total, size(all))) } }
     });
@@ -44,6 +51,7 @@ pub(super) fn live(t: &Texts, report: &Report) -> Markup {
                     (t.clock, Some(clock)),
                     (t.disk_free, Some(disk)),
                     (t.temperature, Some(temperature.unwrap_or_else(|| html! { (t.unknown) }))),
+                    (t.power, power),
                     (t.memory_used, Some(html! { (size(report.process.rss_bytes)) })),
                     (t.memory_free, memory_free),
                     (t.running_for, Some(html! { (t.duration(report.uptime_s)) })),
