@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-pub use cameras::{line_names, line_settings, pipeline};
+pub use cameras::{line_names, line_settings, pipeline, preview_line};
 
 use self::fleet::Fleet;
 use crate::clock::{Clock, SharedClock, SystemClock};
@@ -111,7 +111,7 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     });
 
     let today = Arc::new(status::Today::open(&config.outbox.dir));
-    let sources = Arc::new(status::Sources {
+    let sources = status::Sources {
         identity: identity.clone(),
         clock: Arc::clone(&clock),
         started,
@@ -122,10 +122,11 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
         today: Arc::clone(&today),
         restarts: Arc::clone(&restarts),
         sensors: roster.clone(),
-    });
+    };
+    let access = status::Access::from(&config.status);
     let page = tokio::spawn(tasks::serve(
         config.status.listen.clone(),
-        sources,
+        status::Site::new(sources, access, io_stopped.clone()),
         io_stopped.clone(),
     ));
     let tally = tokio::spawn(tasks::keep_tally(

@@ -1,7 +1,8 @@
 //! The one way a small file is written: after a power cut it holds the old content or the new, never a mix.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Replaces `path` with `content`: write beside it, fsync, rename, fsync the directory.
@@ -9,9 +10,21 @@ use std::path::Path;
 /// # Errors
 /// Any I/O error of those four steps; the old content is then still in place.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    write_with_mode(path, content, 0o666)
+}
+
+/// Like [`write`], for what not everybody may read: the file has these permissions (less the umask) at every moment.
+///
+/// # Errors
+/// Those of [`write`].
+pub fn write_with_mode(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
-    let mut file = File::create(&beside)?;
+    // What a power cut left here may have other permissions.
+    let _ = fs::remove_file(&beside);
+    let mut open = OpenOptions::new();
+    open.write(true).create(true).truncate(true).mode(mode);
+    let mut file = open.open(&beside)?;
     file.write_all(content)?;
     file.sync_all()?;
     drop(file);

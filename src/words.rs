@@ -1,9 +1,10 @@
 //! Sentences for people, in the languages of the page.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One sentence in every language. Logs and events use the English one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Words {
     pub en: String,
     pub zh: String,

@@ -4,6 +4,8 @@
 
 #[path = "common/mosquitto.rs"]
 mod mosquitto;
+#[path = "common/recording.rs"]
+mod recording;
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,10 +13,10 @@ use std::time::Duration;
 
 use footfall::demo::SyntheticShop;
 use footfall::event::Stream;
-use footfall::sensor::camera::{Frame, FrameSource, Next};
 use footfall::sensor::vision::runtime;
 use footfall::uplink::subscriber::{Subscriber, Subscription};
 use mosquitto::{Mosquitto, free_port, put};
+use recording::record;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -135,24 +137,6 @@ impl Drop for ShopBox {
             let _ = child.kill();
             let _ = child.wait();
         }
-    }
-}
-
-/// Twenty seconds of shop as a folder of pictures.
-fn record(dir: &Path) {
-    std::fs::create_dir(dir).unwrap();
-    let mut shop = SyntheticShop::new(3, 20.0, 10.0);
-    let mut frame = Frame::default();
-    while shop.next_frame(&mut frame).unwrap() == Next::Frame {
-        let path = dir.join(format!("{:04}.jpg", frame.index));
-        image::save_buffer(
-            path,
-            &frame.rgb,
-            frame.width,
-            frame.height,
-            image::ColorType::Rgb8,
-        )
-        .unwrap();
     }
 }
 

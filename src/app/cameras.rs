@@ -9,6 +9,7 @@ use tracing::warn;
 use crate::clock::SharedClock;
 use crate::config::schema::{self, Config};
 use crate::sensor::camera::live::Paced;
+use crate::sensor::camera::preview::{PreviewCell, PreviewLine};
 use crate::sensor::camera::{self, FileSpec};
 use crate::sensor::counting::{CountingCamera, Delivery, LineNames, Live, Opener};
 use crate::sensor::vision::count::line::LineSettings;
@@ -144,6 +145,7 @@ impl CameraShop {
             interval: INTERVAL,
             health: HealthCell::starting(house.clock.now()),
             live: Live::default(),
+            preview: PreviewCell::new(camera.line.iter().map(preview_line).collect()),
         };
         Fitted {
             face: camera.face(),
@@ -167,6 +169,19 @@ pub fn line_names(line: &schema::Line) -> LineNames {
         id: line.id.clone(),
         left: line.left.clone(),
         right: line.right.clone(),
+    }
+}
+
+/// A line of the config as the preview shows it.
+#[must_use]
+pub fn preview_line(line: &schema::Line) -> PreviewLine {
+    // Where the line lies is independent of what is held against it.
+    let LineSettings { from, to, .. } = line_settings(line, schema::Anchor::default());
+    PreviewLine {
+        id: line.id.clone(),
+        left: line.left.clone(),
+        right: line.right.clone(),
+        points: [from, to],
     }
 }
 

@@ -32,22 +32,17 @@ pub(super) async fn submit(outbox: &Outbox, clock: &SharedClock, body: Body) {
 /// The status page, for as long as the daemon runs; an address that cannot be used costs the page, not the counting.
 pub(super) async fn serve(
     listen: String,
-    sources: Arc<status::Sources>,
+    site: Arc<status::Site>,
     mut stop: watch::Receiver<bool>,
 ) {
     if listen.is_empty() {
         return;
     }
-    let routes = status::routes(sources);
     loop {
         match tokio::net::TcpListener::bind(&listen).await {
             Ok(listener) => {
                 info!(page = format!("http://{listen}/"), "status page");
-                let mut stop = stop.clone();
-                let until_stop = async move { drop(stop.wait_for(|stop| *stop).await) };
-                let served =
-                    axum::serve(listener, routes.clone()).with_graceful_shutdown(until_stop);
-                if let Err(why) = served.await {
+                if let Err(why) = Arc::clone(&site).serve(listener).await {
                     error!(%why, "the status page stopped");
                 }
             }

@@ -12,6 +12,7 @@ use crate::config::schema::Config;
 use crate::outbox::OutboxError;
 use crate::sensor::camera::{self, FileSpec};
 use crate::sensor::vision::runtime;
+use crate::status::auth::pin;
 use crate::{app, config, uplink};
 
 #[derive(clap::Args)]
@@ -59,6 +60,9 @@ fn faults(config: &Config) -> Vec<anyhow::Error> {
             .err()
             .map(Into::into),
     );
+    if let Some(path) = &config.status.pin_file {
+        faults.extend(pin::read(path).err().map(Into::into));
+    }
     faults.extend(data_dir_fault(&config.outbox.dir).map(Into::into));
     if config.camera.is_empty() {
         return faults;

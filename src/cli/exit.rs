@@ -6,6 +6,7 @@ use crate::config;
 use crate::outbox::OutboxError;
 use crate::sensor::camera::CameraError;
 use crate::sensor::vision::VisionError;
+use crate::status::auth::pin::PinError;
 use crate::uplink::UplinkError;
 
 /// Command line used wrongly.
@@ -82,6 +83,13 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
         })
     } else if let Some(error) = error.downcast_ref::<VisionError>() {
         Some(vision_code(error))
+    } else if let Some(error) = error.downcast_ref::<PinError>() {
+        Some(match error {
+            PinError::Weak(_) => DATA,
+            PinError::File { .. } => CONFIG,
+            PinError::Write { .. } => IO,
+            PinError::Hash(_) => SOFTWARE,
+        })
     } else if let Some(error) = error.downcast_ref::<OutboxError>() {
         Some(match error {
             OutboxError::Io { .. } => IO,

@@ -125,6 +125,7 @@ fn resolve_paths(config: &mut Config, base: &Path) {
     .into_iter()
     .flatten()
     .for_each(resolve);
+    config.status.pin_file.iter_mut().for_each(resolve);
     config.vision.onnxruntime.iter_mut().for_each(resolve);
     config.vision.models.iter_mut().for_each(resolve);
     for camera in &mut config.camera {

@@ -120,12 +120,28 @@ impl Default for Uplink {
 pub struct Status {
     /// `address:port` to listen on; an empty text switches the page off.
     pub listen: String,
+    /// File with the hash of the technician's PIN (`footfall status pin --file FILE`); needed to listen beyond the box.
+    pub pin_file: Option<PathBuf>,
+    pub metrics: MetricsAccess,
+}
+
+/// Who may read `/metrics`. Programs on the box always may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum MetricsAccess {
+    /// Whoever is logged in.
+    #[default]
+    Login,
+    /// Everybody who reaches the page's address.
+    Open,
 }
 
 impl Default for Status {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8080".to_owned(),
+            pin_file: None,
+            metrics: MetricsAccess::default(),
         }
     }
 }

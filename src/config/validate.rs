@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::fault::{Fault, nearest};
 use super::load::Places;
-use super::schema::{Camera, Config, Line, Uplink};
+use super::schema::{Camera, Config, Line, Status, Uplink};
 use crate::sensor::Flaw;
 
 /// Every fault of a config whose types are right.
@@ -17,12 +17,7 @@ pub fn validate(config: &Config, places: &Places<'_>) -> Vec<Fault> {
     device(config, &mut faults);
     uplink(&config.uplink, &mut faults);
     faults.range("outbox.cache_mb", config.outbox.cache_mb.into(), 1.0, 256.0);
-    if !config.status.listen.is_empty() && config.status.listen.parse::<SocketAddr>().is_err() {
-        faults.add(
-            "status.listen",
-            "expected `address:port`, such as \"0.0.0.0:8080\" (or \"\" for no page)",
-        );
-    }
+    status(&config.status, &mut faults);
     if let Some(threads) = config.vision.threads {
         faults.range("vision.threads", threads.into(), 1.0, 8.0);
     }
@@ -149,6 +144,26 @@ fn uplink(uplink: &Uplink, faults: &mut Faulty<'_, '_>) {
             "uplink.ca_file",
             "only `mqtts://` uses it; change the broker's address or remove this",
         );
+    }
+}
+
+fn status(status: &Status, faults: &mut Faulty<'_, '_>) {
+    if status.listen.is_empty() {
+        return;
+    }
+    match status.listen.parse::<SocketAddr>() {
+        Err(_) => faults.add(
+            "status.listen",
+            "expected `address:port`, such as \"0.0.0.0:8080\" (or \"\" for no page)",
+        ),
+        Ok(address) if !address.ip().to_canonical().is_loopback() && status.pin_file.is_none() => {
+            faults.add(
+                "status.listen",
+                "the network may see the page only with a PIN: run `footfall status pin --file /etc/footfall/pin`, \
+                 then add pin_file = \"/etc/footfall/pin\" to [status]; or listen on 127.0.0.1",
+            );
+        }
+        Ok(_) => {}
     }
 }
 

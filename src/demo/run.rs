@@ -20,6 +20,7 @@ use crate::clock::{Clock, FakeClock, SharedClock, SystemClock};
 use crate::config::schema;
 use crate::event::{Body, DeviceStarted, Draft, Identity, LineCrossed, Stream};
 use crate::outbox::{self, Outbox, Queue};
+use crate::sensor::camera::preview::PreviewCell;
 use crate::sensor::counting::{CountingCamera, Delivery, Live};
 use crate::sensor::vision::VisionError;
 use crate::sensor::vision::manifest::Manifest;
@@ -95,6 +96,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     )?;
     let (link_status, link_watch) = watch::channel(uplink::LinkStatus::off(clock.now().wall));
     let (stop, stopped) = watch::channel(false);
+    let page_stopped = stopped.clone();
     let birth = uplink::Birth {
         version: env!("CARGO_PKG_VERSION").into(),
         config_sha256: String::new(),
@@ -133,7 +135,16 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
         &shop_clock,
         &outbox,
     );
-    let page = open_page(&camera, &identity, &shop_clock, &outbox, link_watch, &data).await?;
+    let page = open_page(
+        &camera,
+        &identity,
+        &shop_clock,
+        &outbox,
+        link_watch,
+        &data,
+        page_stopped,
+    )
+    .await?;
     eprintln_line(&format!(
         "{:.0} seconds of a synthetic shop (seed {}), through {}; page: {}",
         options.seconds,
@@ -190,6 +201,7 @@ fn camera(
     outbox: &Outbox,
 ) -> CountingCamera {
     let names = vec![app::line_names(&line)];
+    let preview = app::preview_line(&line);
     let (seed, seconds) = (options.seed, options.seconds);
     let runtime = Arc::clone(runtime);
     let source_clock = Arc::clone(clock);
@@ -211,6 +223,7 @@ fn camera(
         interval: Duration::from_secs(60),
         health: HealthCell::starting(clock.now()),
         live: Live::default(),
+        preview: PreviewCell::new(vec![preview]),
     }
 }
 
@@ -283,11 +296,12 @@ async fn open_page(
     outbox: &Outbox,
     link: watch::Receiver<uplink::LinkStatus>,
     data: &Path,
+    stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<Option<String>> {
     let roster = Roster::default();
     roster.set(vec![camera.face()]);
     let today = Arc::new(status::Today::open(data));
-    let sources = Arc::new(status::Sources {
+    let sources = status::Sources {
         identity: identity.clone(),
         clock: Arc::clone(clock) as SharedClock,
         started: clock.now(),
@@ -298,7 +312,7 @@ async fn open_page(
         today: Arc::clone(&today),
         restarts: Arc::new(Restarts::default()),
         sensors: roster,
-    });
+    };
     let mut changed = outbox.changed();
     let outbox = outbox.clone();
     tokio::spawn(async move {
@@ -311,7 +325,9 @@ async fn open_page(
         return Ok(None);
     };
     let address = listener.local_addr()?;
-    tokio::spawn(async move { axum::serve(listener, status::routes(sources)).await });
+    // On loopback only, and gone with the process.
+    let site = status::Site::new(sources, status::Access::default(), stopped);
+    tokio::spawn(site.serve(listener));
     Ok(Some(format!("http://{address}/")))
 }
 

@@ -56,7 +56,7 @@ pub struct Stored {
 }
 
 /// How much waits in one stream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct StreamStat {
     /// Highest sequence number stored; 0 when none.
     pub last: u64,

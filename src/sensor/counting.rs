@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing::{debug, info, warn};
 
 use super::camera::live::{Slot, Taken, capture_loop};
+use super::camera::preview::PreviewCell;
 use super::camera::{CameraError, Frame, FrameSource, Next};
 use super::vision::VisionError;
 use super::vision::count::interval::{Interval, IntervalMeter};
@@ -105,6 +106,7 @@ pub struct CountingCamera {
     pub interval: Duration,
     pub health: HealthCell,
     pub live: Live,
+    pub preview: PreviewCell,
 }
 
 impl Sensor for CountingCamera {
@@ -158,6 +160,7 @@ impl CountingCamera {
             health: self.health.clone(),
             metrics: self.live.metrics(),
             lines: self.lines.iter().map(|line| line.id.clone()).collect(),
+            preview: Some(self.preview.clone()),
         }
     }
 
@@ -231,6 +234,7 @@ impl CountingCamera {
                     };
                     meter.frame(now, dropped);
                     if !failed {
+                        self.preview.offer(&frame, pipeline);
                         self.fine();
                     }
                     self.report(now, &crossings, meter)?;

@@ -10,8 +10,10 @@ pub mod vision;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use self::camera::preview::PreviewCell;
 use crate::clock::{SharedClock, Stamp};
 use crate::event::{Body, Draft, Identity, Sink, SinkClosed};
 use crate::metric::Metric;
@@ -51,6 +53,8 @@ pub struct Face {
     pub metrics: Vec<Metric>,
     /// The counting lines, for cameras.
     pub lines: Vec<String>,
+    /// What it sees, for cameras.
+    pub preview: Option<PreviewCell>,
 }
 
 impl Face {
@@ -105,7 +109,7 @@ impl House {
 pub type Flaw = (String, String);
 
 /// How a sensor is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// Not ready yet.

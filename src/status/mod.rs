@@ -1,57 +1,71 @@
-//! The technician's page, the API and the health checks, over HTTP.
+//! The technician's page, the API, the metrics and the health checks, over HTTP.
+//!
+//! ```text
+//!  listener ─► routes ─┬─ auth      who may see what: PIN, sessions, callers on the box
+//!                      ├─ pages     HTML, rendered here; i18n has every text
+//!                      ├─ live      the same HTML again, pushed when it changes
+//!                      ├─ api       the report as JSON, and its OpenAPI description
+//!                      └─ metrics   the report for Prometheus
+//!                           ▲
+//!                        report ◄── today ◄── tally; host; roster, outbox, uplink
+//! ```
+//!
+//! Nothing on a page comes from elsewhere, and everything works without a script: it only makes numbers move.
 
-mod page;
+pub mod api;
+pub mod auth;
+mod host;
+mod i18n;
+mod listener;
+mod live;
+mod metrics;
+mod pages;
 mod report;
+mod routes;
 pub mod tally;
 mod today;
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
 
+pub use auth::Access;
 pub use report::{Report, Sources};
 pub use today::Today;
 
-/// Every address the daemon answers.
-pub fn routes(sources: Arc<Sources>) -> Router {
-    Router::new()
-        .route("/", get(index))
-        .route("/api/v1/status", get(status))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "nothing here; the page is at /\n") })
-        .with_state(sources)
+/// Everything that answers a request.
+pub struct Site {
+    sources: Sources,
+    gate: auth::Gate,
+    /// Places for pages that are live.
+    live: Arc<Semaphore>,
+    /// Becomes true when the daemon leaves.
+    stop: watch::Receiver<bool>,
 }
 
-async fn index(State(sources): State<Arc<Sources>>) -> Response {
-    // Nothing on the page comes from elsewhere, so nothing elsewhere may be loaded by it.
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-    let headers = [
-        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
-        (header::CONTENT_SECURITY_POLICY, policy),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ];
-    (headers, page::render(&sources.report()).into_string()).into_response()
-}
-
-async fn status(State(sources): State<Arc<Sources>>) -> Json<Report> {
-    Json(sources.report())
-}
-
-async fn ready(State(sources): State<Arc<Sources>>) -> Response {
-    let report = sources.report();
-    if report.ready {
-        return "ready\n".into_response();
+impl Site {
+    /// A site that shows `sources` to whom `access` allows, until `stop` becomes true.
+    #[must_use]
+    pub fn new(sources: Sources, access: Access, stop: watch::Receiver<bool>) -> Arc<Self> {
+        let clock = Arc::clone(&sources.clock);
+        Arc::new(Self {
+            sources,
+            gate: auth::Gate::new(access, clock),
+            live: Arc::new(Semaphore::new(live::MOST)),
+            stop,
+        })
     }
-    (
-        StatusCode::SERVICE_UNAVAILABLE,
-        report.not_ready.join("\n") + "\n",
-    )
-        .into_response()
+
+    /// Answers on `listener` until the daemon leaves.
+    ///
+    /// # Errors
+    /// I/O of the listener.
+    pub async fn serve(self: Arc<Self>, listener: TcpListener) -> std::io::Result<()> {
+        let mut stop = self.stop.clone();
+        let routes = routes::routes(self).into_make_service_with_connect_info::<listener::Peer>();
+        axum::serve(listener::Limited::new(listener), routes)
+            .with_graceful_shutdown(async move { drop(stop.wait_for(|stop| *stop).await) })
+            .await
+    }
 }

@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use super::host::HostReport;
 use super::tally::InOut;
 use super::today::Today;
 use crate::clock::{SharedClock, Stamp};
 use crate::event::{Identity, Stream};
+use crate::metric::Metric;
 use crate::outbox::{Outbox, Queue, StreamStat};
+use crate::sensor::camera::preview::PreviewCell;
 use crate::sensor::{Roster, State};
 use crate::supervise::Restarts;
 use crate::system;
@@ -33,7 +37,7 @@ pub struct Sources {
 }
 
 /// The daemon's state at one moment.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Report {
     #[serde(rename = "box")]
     pub box_id: String,
@@ -48,15 +52,39 @@ pub struct Report {
     pub ready: bool,
     /// Why not, in plain words; empty when ready.
     pub not_ready: Vec<String>,
-    pub today: InOut,
+    pub today: TodayReport,
     pub sensors: Vec<SensorReport>,
     pub outbox: OutboxReport,
     pub uplink: LinkStatus,
     pub process: ProcessReport,
+    pub host: HostReport,
+}
+
+/// Crossings of all lines since local midnight.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TodayReport {
+    #[serde(flatten)]
+    pub sum: InOut,
+    /// In minus out; never negative.
+    pub occupancy: u64,
+    /// Only those in which somebody crossed, in their order.
+    pub quarters: Vec<Quarter>,
+}
+
+/// A quarter of an hour.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Quarter {
+    /// Its beginning, local time, `HH:MM`.
+    pub at: String,
+    #[serde(flatten)]
+    pub sum: InOut,
+    /// Its number in the day, 0..=95.
+    #[serde(skip)]
+    pub number: u8,
 }
 
 /// One sensor.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct SensorReport {
     /// `camera`, `wifi`, `scanner`, `gpio`.
     pub kind: &'static str,
@@ -68,10 +96,15 @@ pub struct SensorReport {
     pub metrics: BTreeMap<&'static str, serde_json::Number>,
     /// Today's crossings by line, for cameras.
     pub lines: BTreeMap<String, InOut>,
+    /// The same numbers with what they are called, for people and for `/metrics`.
+    #[serde(skip)]
+    pub readings: Vec<Metric>,
+    #[serde(skip)]
+    pub preview: Option<PreviewCell>,
 }
 
 /// The durable queue.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct OutboxReport {
     pub pending: u64,
     pub streams: BTreeMap<&'static str, StreamStat>,
@@ -82,7 +115,7 @@ pub struct OutboxReport {
 }
 
 /// The daemon's process.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ProcessReport {
     pub rss_bytes: u64,
     /// How often a part was started again.
@@ -97,13 +130,22 @@ impl Sources {
         let time = self.identity.local_time(now.wall);
         let day = time.get(..10).unwrap_or_default();
         let seconds_since = |then: Stamp| now.boot.saturating_sub(then.boot).as_secs();
+        let mut sum = InOut::default();
+        let mut quarters = BTreeMap::<u8, InOut>::new();
         let sensors: Vec<_> = self
             .sensors
             .faces()
             .into_iter()
             .map(|face| {
                 let health = face.health.get();
-                let line = |id: &String| (id.clone(), self.today.line(day, &face.id, id));
+                let line = |id: &String| {
+                    let line = self.today.line(day, &face.id, id);
+                    sum += line.sum;
+                    for (number, crossed) in line.quarters {
+                        *quarters.entry(number).or_default() += crossed;
+                    }
+                    (id.clone(), line.sum)
+                };
                 SensorReport {
                     kind: face.kind,
                     state: health.state,
@@ -112,14 +154,20 @@ impl Sources {
                     metrics: face.metrics.iter().map(|m| (m.name, m.value())).collect(),
                     lines: face.lines.iter().map(line).collect(),
                     id: face.id,
+                    readings: face.metrics,
+                    preview: face.preview,
                 }
             })
             .collect();
-        let sum =
-            |of: fn(&InOut) -> u64| sensors.iter().flat_map(|c| c.lines.values()).map(of).sum();
-        let today = InOut {
-            inward: sum(|l| l.inward),
-            outward: sum(|l| l.outward),
+        let quarter = |(number, sum): (u8, InOut)| Quarter {
+            at: format!("{:02}:{:02}", number / 4, number % 4 * 15),
+            sum,
+            number,
+        };
+        let today = TodayReport {
+            sum,
+            occupancy: sum.inward.saturating_sub(sum.outward),
+            quarters: quarters.into_iter().map(quarter).collect(),
         };
         let outbox = self.outbox();
         let not_ready: Vec<String> = sensors
@@ -144,6 +192,7 @@ impl Sources {
                 rss_bytes: system::rss_bytes(),
                 restarts: self.restarts.count(),
             },
+            host: HostReport::read(),
             time,
         }
     }

@@ -1,17 +1,20 @@
-//! Today's crossings per camera line, added up from the events that are durable. Pure; survives a restart through a
-//! checkpoint that remembers up to which event it counted.
+//! Today's crossings per camera line and quarter of an hour, added up from the events that are durable. Pure; survives a
+//! restart through a checkpoint that remembers up to which event it counted.
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{Direction, LineCrossed};
 
 /// Lines that are told apart; a config cannot sensibly have more.
-const MAX_LINES: usize = 1024;
+const MAX_LINES: usize = 256;
+/// Quarters of an hour in a day. When a day has an hour twice, both are the same four quarters.
+pub const QUARTERS: u8 = 96;
 
 /// Crossings of one line on one day.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InOut {
     #[serde(rename = "in")]
     pub inward: u64,
@@ -29,13 +32,30 @@ impl InOut {
     }
 }
 
+impl std::ops::AddAssign for InOut {
+    fn add_assign(&mut self, more: Self) {
+        self.inward += more.inward;
+        self.outward += more.outward;
+    }
+}
+
+/// One line's day.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineDay {
+    #[serde(flatten)]
+    pub sum: InOut,
+    /// By quarter of an hour since local midnight, 0..=95; those without a crossing are left out.
+    #[serde(default)]
+    pub quarters: BTreeMap<u8, InOut>,
+}
+
 /// The sums of one day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// Local date, `YYYY-MM-DD`; empty before the first event.
     day: String,
     /// By `camera/line`.
-    lines: BTreeMap<String, InOut>,
+    lines: BTreeMap<String, LineDay>,
     /// Everything in the count stream up to here is in the sums.
     sequence: u64,
 }
@@ -76,7 +96,12 @@ impl Tally {
         if !self.lines.contains_key(&key) && self.lines.len() >= MAX_LINES {
             return;
         }
-        self.lines.entry(key).or_default().add(crossed.direction);
+        let line = self.lines.entry(key).or_default();
+        line.sum.add(crossed.direction);
+        if let Some(quarter) = quarter_of(&event.time) {
+            let quarter = line.quarters.entry(quarter).or_default();
+            quarter.add(crossed.direction);
+        }
     }
 
     /// Starts a new day when it is one.
@@ -101,12 +126,20 @@ impl Tally {
 
     /// The day's crossings of one line.
     #[must_use]
-    pub fn line(&self, camera: &str, line: &str) -> InOut {
+    pub fn line(&self, camera: &str, line: &str) -> LineDay {
         self.lines
             .get(&format!("{camera}/{line}"))
-            .copied()
+            .cloned()
             .unwrap_or_default()
     }
+}
+
+/// The quarter of an hour since midnight, 0..=95, of a local time in RFC 3339.
+#[must_use]
+pub fn quarter_of(time: &str) -> Option<u8> {
+    let hour: u8 = time.get(11..13)?.parse().ok()?;
+    let minute: u8 = time.get(14..16)?.parse().ok()?;
+    (hour < 24 && minute < 60).then(|| hour * 4 + minute / 15)
 }
 
 #[cfg(test)]
@@ -127,13 +160,13 @@ mod tests {
             tally.take(sequence, &crossing("2026-11-21T23:59:00.000+08:00", "in"));
         }
         assert_eq!(
-            tally.line("door", "main"),
+            tally.line("door", "main").sum,
             InOut {
                 inward: 3,
                 outward: 0
             }
         );
-        assert_eq!(tally.line("door", "other"), InOut::default());
+        assert_eq!(tally.line("door", "other"), LineDay::default());
     }
 
     #[test]
@@ -144,7 +177,7 @@ mod tests {
         tally.take(3, &crossing("2026-11-21T23:59:59.000+08:00", "in"));
         assert_eq!(tally.day(), "2026-11-22");
         assert_eq!(
-            tally.line("door", "main"),
+            tally.line("door", "main").sum,
             InOut {
                 inward: 0,
                 outward: 1
@@ -161,5 +194,30 @@ mod tests {
         let again: Tally = serde_json::from_slice(&text).unwrap();
         assert_eq!(again, tally);
         assert_eq!(again.sequence(), 2);
+    }
+
+    #[test]
+    fn crossings_fall_into_the_quarter_of_their_local_time() {
+        let mut tally = Tally::default();
+        let moments = ["00:00:00", "00:14:59", "00:15:00", "10:59:59", "23:45:00"];
+        for (sequence, moment) in (1..).zip(moments) {
+            let time = format!("2026-11-21T{moment}.000+08:00");
+            tally.take(sequence, &crossing(&time, "in"));
+        }
+        let quarters = tally.line("door", "main").quarters;
+        let counted: Vec<_> = quarters.iter().map(|(at, sum)| (*at, sum.inward)).collect();
+        assert_eq!(counted, [(0, 2), (1, 1), (43, 1), (95, 1)]);
+        for odd in ["", "2026-11-21", "2026-11-21T24:00:00Z", "2026-11-21T10:6"] {
+            assert_eq!(quarter_of(odd), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_from_before_there_were_quarters_is_still_read() {
+        let old = r#"{"day":"2026-11-21","lines":{"door/main":{"in":3,"out":1}},"sequence":4}"#;
+        let tally: Tally = serde_json::from_str(old).unwrap();
+        let line = tally.line("door", "main");
+        assert_eq!((line.sum.inward, line.sum.outward), (3, 1));
+        assert!(line.quarters.is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::tally::{InOut, Tally};
+use super::tally::{LineDay, Tally};
 use crate::durable;
 use crate::event::Stream;
 use crate::outbox::{OutboxError, Queue};
@@ -62,12 +62,12 @@ impl Today {
 
     /// The day's crossings of one line; zero when the day has turned since the last crossing.
     #[must_use]
-    pub fn line(&self, day: &str, camera: &str, line: &str) -> InOut {
+    pub fn line(&self, day: &str, camera: &str, line: &str) -> LineDay {
         let tally = self.lock();
         if tally.day() == day {
             tally.line(camera, line)
         } else {
-            InOut::default()
+            LineDay::default()
         }
     }
 

@@ -74,7 +74,7 @@ pub struct Packed {
 }
 
 /// An event that is larger than the broker takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Oversized {
     pub stream: Stream,
     pub sequence: u64,

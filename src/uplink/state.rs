@@ -1,6 +1,7 @@
 //! How the link stands, for the status page and for alarms.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use tokio::sync::watch;
 
@@ -10,7 +11,7 @@ use crate::clock::SharedClock;
 use crate::event::DeviceAlarm;
 
 /// Where the connection stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkState {
     /// No broker is configured.
@@ -30,7 +31,7 @@ pub enum LinkState {
 }
 
 /// What happened since the daemon started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Counters {
     /// Connections that came up, the first included.
     pub connections: u64,
@@ -51,7 +52,7 @@ pub struct Counters {
 }
 
 /// The broker answered a publish with an error, and has taken nothing of it since.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Refusal {
     pub topic: String,
     /// Plain words: what and what to do.
@@ -59,11 +60,12 @@ pub struct Refusal {
 }
 
 /// The link's whole state, as a value to watch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LinkStatus {
     pub state: LinkState,
     /// Since when `state` holds.
     #[serde(serialize_with = "rfc3339")]
+    #[schemars(with = "String")]
     pub since: Timestamp,
     /// Plain words for a technician: what is wrong and what to do; empty when nothing is.
     pub message: String,

@@ -13,6 +13,7 @@
 //! - `ffmpeg`: everything else, through an installed `ffmpeg`
 //! - `yuv`: what video decoders give, to RGB
 //! - [`decimate`]: fewer frames per second, by their timestamps
+//! - [`preview`]: what the technician sees of a camera, with people made unrecognisable
 //! - [`live`]: a recording at its own speed, and the slot that keeps only the newest frame
 
 use std::path::Path;
@@ -27,6 +28,7 @@ mod matroska;
 mod mp4;
 mod open;
 mod pictures;
+pub mod preview;
 #[cfg(test)]
 mod testing;
 mod yuv;
