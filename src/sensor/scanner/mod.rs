@@ -9,6 +9,7 @@ pub mod aim;
 pub mod code;
 pub mod gs1;
 pub mod gtin;
+pub mod image;
 pub mod redact;
 pub mod rules;
 pub mod text;
