@@ -6,6 +6,7 @@
 
 pub mod camera;
 pub mod counting;
+pub mod scanner;
 pub mod vision;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
