@@ -130,6 +130,7 @@ fn resolve_paths(config: &mut Config, base: &Path) {
     for camera in &mut config.camera {
         camera.file.iter_mut().for_each(resolve);
     }
+    resolve(&mut config.gpio.chip);
 }
 
 /// Where each key stands in the file.

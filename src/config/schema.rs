@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::sensor::gpio;
 pub use crate::sensor::vision::count::line::{Anchor, CountMode};
 
 /// The whole file.
@@ -23,6 +24,8 @@ pub struct Config {
     pub vision: Vision,
     #[serde(default)]
     pub camera: Vec<Camera>,
+    #[serde(default)]
+    pub gpio: gpio::Settings,
 }
 
 /// `[device]`: which box this is.

@@ -37,6 +37,7 @@ pub fn validate(config: &Config, places: &Places<'_>) -> Vec<Fault> {
         }
         camera(&key, one, &mut faults);
     }
+    faults.section("gpio", config.gpio.flaws());
     faults.found
 }
 
@@ -51,7 +52,6 @@ impl Faulty<'_, '_> {
     }
 
     /// What a sensor's own settings say of themselves.
-    #[expect(dead_code, reason = "the first sensor with settings of its own uses it")]
     fn section(&mut self, key: &str, flaws: Vec<Flaw>) {
         for (name, expected) in flaws {
             self.add(&format!("{key}.{name}"), &expected);
