@@ -8,6 +8,7 @@ pub mod camera;
 pub mod counting;
 pub mod gpio;
 pub mod reopen;
+pub mod scanner;
 pub mod vision;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
