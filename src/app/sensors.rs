@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::sensor::gpio::{self, MoodCell};
-use crate::sensor::{Fitted, House};
+use crate::sensor::{Fitted, House, scanner};
 
 use super::cameras::CameraShop;
 
@@ -16,5 +16,6 @@ pub(super) fn fit(
     let mut fitted = Vec::new();
     fitted.extend(cameras.fit(config, house));
     fitted.extend(gpio::fit(&config.gpio, house, mood));
+    fitted.extend(scanner::fit(&config.scanner, house));
     fitted
 }

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::sensor::gpio;
 pub use crate::sensor::vision::count::line::{Anchor, CountMode};
+use crate::sensor::{gpio, scanner};
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -26,6 +26,8 @@ pub struct Config {
     pub camera: Vec<Camera>,
     #[serde(default)]
     pub gpio: gpio::Settings,
+    #[serde(default)]
+    pub scanner: Vec<scanner::Settings>,
 }
 
 /// `[device]`: which box this is.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::fault::{Fault, nearest};
 use super::load::Places;
 use super::schema::{Camera, Config, Line, Uplink};
-use crate::sensor::Flaw;
+use crate::sensor::{Flaw, scanner};
 
 /// Every fault of a config whose types are right.
 pub fn validate(config: &Config, places: &Places<'_>) -> Vec<Fault> {
@@ -38,6 +38,9 @@ pub fn validate(config: &Config, places: &Places<'_>) -> Vec<Fault> {
         camera(&key, one, &mut faults);
     }
     faults.section("gpio", config.gpio.flaws());
+    for (key, expected) in scanner::Settings::flaws(&config.scanner) {
+        faults.add(&format!("scanner{key}"), &expected);
+    }
     faults.found
 }
 

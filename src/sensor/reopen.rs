@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-const SHORTEST: Duration = Duration::from_millis(250);
+const SHORTEST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Waits that double from 0.25 s to 5 s: what is plugged in again is soon found, what is gone costs nothing.
+/// Waits that double from 0.1 s to 5 s: what is plugged in again is soon found, what is gone costs nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Waits(Duration);
 
@@ -37,7 +37,7 @@ mod tests {
     fn waits_double_up_to_five_seconds_and_are_short_again_after_a_reset() {
         let mut waits = Waits::default();
         let millis: Vec<_> = (0..7).map(|_| waits.next_wait().as_millis()).collect();
-        assert_eq!(millis, [250, 500, 1000, 2000, 4000, 5000, 5000]);
+        assert_eq!(millis, [100, 200, 400, 800, 1600, 3200, 5000]);
         waits.reset();
         assert_eq!(waits.next_wait(), SHORTEST);
     }
