@@ -5,11 +5,13 @@
 mod pty;
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use evdev::uinput::VirtualDevice;
+use evdev::{AttributeSet, EventType, InputEvent, KeyCode};
 use footfall::clock::{FakeClock, SharedClock};
 use footfall::event::{Body, Collected, Identity};
 use footfall::sensor::scanner::{self, Settings};
@@ -63,7 +65,11 @@ impl Shop {
 
     /// A reader at work, on a thread of that name.
     fn reader(&mut self, name: &str) -> Face {
-        let text = format!("id = {name:?}\ndevice = {:?}\n", self.path());
+        self.reader_of("device", name)
+    }
+
+    fn reader_of(&mut self, key: &str, name: &str) -> Face {
+        let text = format!("id = {name:?}\n{key} = {:?}\n", self.path());
         let settings: Settings = toml::from_str(&text).unwrap();
         let mut fitted = scanner::fit(&[settings], &self.house).pop().unwrap();
         let stop = Arc::clone(&self.stop);
@@ -304,4 +310,68 @@ fn what_was_scanned_is_in_no_log_at_any_level() {
     for secret in ["134567", "hello-from", "4711"] {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
+}
+
+/// A keyboard made by the kernel; dropping it unplugs it.
+fn typing_scanner(link: &Path) -> Option<VirtualDevice> {
+    let builder = VirtualDevice::builder().ok()?;
+    let keys: AttributeSet<KeyCode> = (1..=120).map(KeyCode::new).collect();
+    let mut device = builder
+        .name("test scanner")
+        .with_keys(&keys)
+        .unwrap()
+        .build()
+        .unwrap();
+    let node = device
+        .enumerate_dev_nodes_blocking()
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    let _ = std::fs::remove_file(link);
+    std::os::unix::fs::symlink(node, link).unwrap();
+    Some(device)
+}
+
+fn type_keys(device: &mut VirtualDevice, keys: &[KeyCode]) {
+    for key in keys {
+        for value in [1, 0] {
+            device
+                .emit(&[InputEvent::new(EventType::KEY.0, key.code(), value)])
+                .unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_scanner_that_types_is_grabbed_read_and_noticed_when_it_is_plugged_in_again() {
+    const CODE: [KeyCode; 4] = [
+        KeyCode::KEY_4,
+        KeyCode::KEY_7,
+        KeyCode::KEY_1,
+        KeyCode::KEY_ENTER,
+    ];
+    let mut shop = Shop::new();
+    let Some(mut device) = typing_scanner(&shop.path()) else {
+        eprintln!("SKIPPED: no /dev/uinput (modprobe uinput)");
+        return;
+    };
+    let face = shop.reader_of("hid", "hand");
+    until("ready", &face, is(State::Ok));
+    type_keys(&mut device, &CODE);
+    until("a code", &face, counted("codes", 1));
+    for round in 2..=5 {
+        drop(device);
+        until("unplugged", &face, is(State::Trouble));
+        device = typing_scanner(&shop.path()).unwrap();
+        until("ready again", &face, is(State::Ok));
+        shop.clock.advance(Duration::from_secs(1));
+        type_keys(&mut device, &CODE);
+        until("a code again", &face, counted("codes", round));
+    }
+    let second = shop.reader_of("hid", "second");
+    until("grabbed", &second, is(State::Trouble));
+    let words = second.health.get().words.en;
+    assert!(words.contains("used by another program"), "{words}");
+    shop.end();
 }
