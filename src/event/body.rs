@@ -190,26 +190,42 @@ pub struct WifiQuality {
 /// `code.scanned`: a scanner read a code. What could tell who somebody is or how they pay is not in here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CodeScanned {
-    /// What the code is: `gs1`, `ean`, `url`, `text`, `payment_code`, …
+    /// What the code is: `gs1`, `ean`, `url`, `phone`, `email`, `contact`, `wifi`, `text`, `binary`, `payment_code` (of
+    /// which nothing else is told), or a word of a rule in the config, such as `member`.
     pub kind: String,
-    /// AIM or decoder name, such as `EAN13` or `QRCode`.
+    /// Such as `EAN13` or `QRCode`; absent where the scanner does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub symbology: Option<String>,
-    /// The payload, where a rule of the config or its kind allows it.
+    /// As scanned, without the AIM identifier, where its kind or a rule of the config allows it: the digits of a retail
+    /// number, scheme, host and readable path of an address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// GTIN-14.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gtin: Option<String>,
-    /// GS1 element string: Application Identifier to value.
+    /// GS1 element string: Application Identifier to value. Elements about people are left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub elements: BTreeMap<String, String>,
     /// Whether every check digit is right; absent where the code has none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check_digit_ok: Option<bool>,
+    /// What is wrong with the element string, in plain words without values; at most eight.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<String>,
+    /// Whether something was left out because it could tell who somebody is.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub redacted: bool,
     /// Where the code hangs, from the config.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub touchpoint: Option<Touchpoint>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Where a code hangs or a scanner stands.

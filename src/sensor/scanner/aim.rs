@@ -93,11 +93,12 @@ impl fmt::Display for Symbology {
 /// An identifier is `]`, a letter and a modifier (a digit or a letter). One that is not known is taken off too and is
 /// [`Symbology::Other`].
 #[must_use]
-pub fn strip(payload: &[u8]) -> (Option<Symbology>, &[u8]) {
-    match payload {
-        [b']', letter, modifier, rest @ ..]
+pub fn strip(payload: &str) -> (Option<Symbology>, &str) {
+    match payload.as_bytes() {
+        [b']', letter, modifier, ..]
             if letter.is_ascii_alphabetic() && modifier.is_ascii_alphanumeric() =>
         {
+            let rest = payload.get(3..).unwrap_or_default();
             (Some(named(*letter, *modifier)), rest)
         }
         _ => (None, payload),
@@ -126,5 +127,38 @@ fn named(letter: u8, modifier: u8) -> Symbology {
         (b'U', _) => Symbology::MaxiCode,
         (b'h', _) => Symbology::HanXin,
         _ => Symbology::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_of_gs1_and_of_retail_codes_are_known() {
+        for id in ["]C1", "]e0", "]d2", "]Q3", "]J1"] {
+            let payload = format!("{id}0109506000134352");
+            let (symbology, rest) = strip(&payload);
+            assert!(symbology.is_some_and(Symbology::is_gs1), "{id}");
+            assert_eq!(rest, "0109506000134352");
+        }
+        for id in ["]E0", "]E3", "]E4"] {
+            assert!(strip(id).0.is_some_and(Symbology::is_retail), "{id}");
+        }
+        for id in ["]C0", "]d1", "]Q1", "]J0", "]A0"] {
+            let known = strip(id).0.unwrap();
+            assert!(
+                !known.is_gs1() && !known.is_retail() && known != Symbology::Other,
+                "{id}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unknown_identifier_is_taken_off_and_no_identifier_is_no_error() {
+        assert_eq!(strip("]Y9abc"), (Some(Symbology::Other), "abc"));
+        for none in ["", "]", "]Q", "]1Q", "]é1", "abc", "[]C1"] {
+            assert_eq!(strip(none), (None, none));
+        }
     }
 }
