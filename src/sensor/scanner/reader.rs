@@ -11,13 +11,13 @@ use rustix::io::Errno;
 use tracing::{debug, info, warn};
 
 use super::assemble::{Assembler, Input, Scan};
+use super::code;
 use super::hid::Keyboard;
 use super::rules::Rules;
 use super::serial::SerialLine;
 use super::settings::Settings;
 use super::touchpoint::{self, Place};
 use super::window::DuplicateWindow;
-use super::{aim, code};
 use crate::event::Body;
 use crate::metric::{Counter, Metric};
 use crate::sensor::reopen::Waits;
@@ -318,13 +318,13 @@ impl Reader {
     fn tell(&mut self) -> Result<(), String> {
         let at = self.house.clock.now();
         let payload = self.assembler.payload();
-        let (symbology, bare) = aim::strip(payload);
-        if !self.window.pass(at.boot, symbology, bare) {
+        // A scanner names the symbology before every code or before none: it is a part of what is compared.
+        if !self.window.pass(at.boot, None, payload) {
             self.tally.duplicates.add(1);
             return Ok(());
         }
         let mut scanned = code::read(payload, None, &self.rules);
-        scanned.touchpoint = touchpoint::find(&self.places, &scanned.kind, bare);
+        scanned.touchpoint = touchpoint::find(&self.places, &scanned.kind, payload);
         self.tally.codes.add(1);
         self.tally
             .unreadable

@@ -2,7 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
+use super::{aim, text};
 use crate::event::{Touchpoint, TouchpointKind};
 use crate::sensor::Flaw;
 
@@ -27,23 +29,28 @@ impl Place {
         self.prefix.is_none() && self.code.is_none()
     }
 
-    fn fits(&self, kind: &str, payload: &[u8]) -> bool {
-        let text = |text: &Option<String>| text.as_ref().map(|text| text.as_bytes().to_owned());
-        match (text(&self.code), text(&self.prefix)) {
-            (None, None) => true,
-            _ if PERSONAL.contains(&kind) => false,
-            (Some(code), _) => payload == code,
-            (None, Some(prefix)) => payload.starts_with(&prefix),
+    fn fits(&self, text: Option<&str>) -> bool {
+        match (&self.code, &self.prefix, text) {
+            (None, None, _) => true,
+            (Some(code), _, Some(text)) => text == code,
+            (None, Some(prefix), Some(text)) => text.starts_with(prefix),
+            (_, _, None) => false,
         }
     }
 }
 
-/// The place of a code: the first entry that fits. `kind` is what the code was found to be; `payload` is without its AIM
-/// identifier.
+/// The place of a code: the first entry that fits. `kind` is what the code was found to be.
 #[must_use]
 pub(super) fn find(places: &[Place], kind: &str, payload: &[u8]) -> Option<Touchpoint> {
-    let payload = payload.trim_ascii();
-    let place = places.iter().find(|place| place.fits(kind, payload))?;
+    let by_text = !PERSONAL.contains(&kind) && !places.iter().all(Place::every_code);
+    let decoded = by_text
+        .then(|| text::decode(payload))
+        .flatten()
+        .map(Zeroizing::new);
+    let text = decoded
+        .as_ref()
+        .map(|whole| aim::strip(text::trimmed(whole)).1);
+    let place = places.iter().find(|place| place.fits(text))?;
     Some(Touchpoint {
         id: place.id.clone(),
         kind: place.kind,
@@ -123,6 +130,7 @@ mod tests {
             Some("shelf-3")
         );
         assert_eq!(id("text", b"POSTER-A\r").as_deref(), Some("window"));
+        assert_eq!(id("text", b"]Q1POSTER-A").as_deref(), Some("window"));
         assert_eq!(id("text", b"POSTER-AB").as_deref(), Some("till-1"));
         assert_eq!(find(&places()[..2], "text", b"other"), None);
     }
