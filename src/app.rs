@@ -25,6 +25,7 @@ use crate::config::Loaded;
 use crate::config::schema::{self, ClockTrust};
 use crate::event::{Body, DeviceStarted, Identity};
 use crate::outbox::{self, Outbox, Queue};
+use crate::sensor::gpio::MoodCell;
 use crate::sensor::{House, Roster};
 use crate::status;
 use crate::supervise::{self, Restarts};
@@ -134,6 +135,13 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
         outbox.clone(),
         io_stopped.clone(),
     ));
+    let mood = MoodCell::default();
+    let mood_task = tokio::spawn(tasks::show_mood(
+        mood.clone(),
+        roster.clone(),
+        outbox.clone(),
+        link_watch.clone(),
+    ));
     let alarms = tokio::spawn(tasks::raise_alarms(
         outbox.clone(),
         Arc::clone(&clock),
@@ -152,7 +160,9 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     });
     tasks::submit(&outbox, &clock, begun).await;
     let fleet = Arc::new(Fleet::new(&restarts, &roster));
-    fleet.set(sensors::fit(&config, &house, &cameras)).await;
+    fleet
+        .set(sensors::fit(&config, &house, &cameras, &mood))
+        .await;
 
     let feeding = tokio::spawn(watchdog::feed(
         Arc::clone(&fleet),
@@ -173,6 +183,7 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
 
     feeding.abort();
     watchdog::tell(&[NotifyState::Stopping]);
+    mood_task.abort();
     fleet.stop().await;
     health.abort();
     // The outbox stores in order: once this event is durable, so is everything the sensors handed over.

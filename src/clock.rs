@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rustix::time::ClockId;
 
 /// One moment, on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +56,9 @@ impl SystemClock {
 
 impl Clock for SystemClock {
     fn now(&self) -> Stamp {
-        let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-        let nanos = u32::try_from(boot.tv_nsec).unwrap_or(0);
         Stamp {
             wall: Timestamp::now(),
-            boot: Duration::new(u64::try_from(boot.tv_sec).unwrap_or(0), nanos),
+            boot: read(ClockId::Boottime),
             synced: self.trust_wall_clock
                 || std::path::Path::new("/run/systemd/timesync/synchronized").exists(),
         }
@@ -68,6 +67,21 @@ impl Clock for SystemClock {
     fn boot_id(&self) -> &str {
         &self.boot_id
     }
+}
+
+/// The time since boot of a moment that the kernel stamped with `CLOCK_MONOTONIC`, which does not run in suspend.
+///
+/// Right for moments after the last suspend; drivers stamp what is read soon.
+#[must_use]
+pub fn boot_of_monotonic(moment: Duration) -> Duration {
+    let monotonic = read(ClockId::Monotonic);
+    moment + read(ClockId::Boottime).saturating_sub(monotonic)
+}
+
+fn read(clock: ClockId) -> Duration {
+    let time = rustix::time::clock_gettime(clock);
+    let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), nanos)
 }
 
 /// A clock that stands still until a test or a replay moves it.
@@ -126,6 +140,14 @@ mod tests {
         clock.set_wall(Timestamp::from_millisecond(9_000).unwrap(), false);
         assert_eq!(clock.now().boot, Duration::from_millis(1500));
         assert!(!clock.now().synced);
+    }
+
+    #[test]
+    fn a_moment_on_the_monotonic_clock_is_placed_between_two_readings_of_the_boot_clock() {
+        let before = read(ClockId::Boottime);
+        let moment = boot_of_monotonic(read(ClockId::Monotonic));
+        let slack = Duration::from_millis(5); // two clocks are not read in one instant
+        assert!(moment + slack >= before && moment <= read(ClockId::Boottime) + slack);
     }
 
     #[test]

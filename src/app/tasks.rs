@@ -10,12 +10,17 @@ use tracing::{error, info, warn};
 use crate::clock::{SharedClock, Stamp};
 use crate::event::{Body, DeviceHealth, Draft};
 use crate::outbox::{Outbox, Queue};
+use crate::sensor::gpio::{Mood, MoodCell};
+use crate::sensor::{Roster, State};
 use crate::supervise::Restarts;
+use crate::uplink::LinkState;
 use crate::{status, system, uplink};
 
 /// How often `device.health` is stored and today's sums are saved.
 const HEALTH_EVERY: Duration = Duration::from_secs(300);
 const SAVE_EVERY: Duration = Duration::from_secs(60);
+/// How soon the status LED follows.
+const MOOD_EVERY: Duration = Duration::from_secs(1);
 
 /// Stores one event of the box itself and waits until it is durable.
 pub(super) async fn submit(outbox: &Outbox, clock: &SharedClock, body: Body) {
@@ -103,6 +108,38 @@ pub(super) async fn raise_alarms(
     }
 }
 
+/// Tells the status LED how the whole box is doing.
+pub(super) async fn show_mood(
+    mood: MoodCell,
+    roster: Roster,
+    outbox: Outbox,
+    link: watch::Receiver<uplink::LinkStatus>,
+) {
+    loop {
+        let states: Vec<_> = roster
+            .faces()
+            .iter()
+            .map(|face| face.health.get().state)
+            .collect();
+        let cloud = matches!(link.borrow().state, LinkState::Off | LinkState::Connected);
+        mood.set(mood_of(&states, outbox.store_error().is_none(), cloud));
+        tokio::time::sleep(MOOD_EVERY).await;
+    }
+}
+
+/// The worst of what the sensors, the outbox and the way to the cloud say.
+fn mood_of(sensors: &[State], stores: bool, cloud: bool) -> Mood {
+    if !stores || sensors.contains(&State::Trouble) {
+        Mood::Trouble
+    } else if sensors.is_empty() || sensors.contains(&State::Starting) {
+        Mood::Starting
+    } else if !cloud {
+        Mood::NoCloud
+    } else {
+        Mood::Ok
+    }
+}
+
 /// Stores `device.health` now and then.
 pub(super) async fn report_health(
     outbox: Outbox,
@@ -135,4 +172,26 @@ pub(super) fn health_event(
         uptime_s: clock.now().boot.saturating_sub(started.boot).as_secs(),
         restarts: restarts.count(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mood_is_the_worst_of_sensors_outbox_and_cloud() {
+        let fine = [State::Ok, State::Ok];
+        assert_eq!(mood_of(&fine, true, true), Mood::Ok);
+        assert_eq!(mood_of(&fine, true, false), Mood::NoCloud);
+        assert_eq!(mood_of(&fine, false, false), Mood::Trouble);
+        assert_eq!(
+            mood_of(&[State::Ok, State::Starting], true, false),
+            Mood::Starting
+        );
+        assert_eq!(
+            mood_of(&[State::Starting, State::Trouble], true, true),
+            Mood::Trouble
+        );
+        assert_eq!(mood_of(&[], true, true), Mood::Starting);
+    }
 }

@@ -131,6 +131,13 @@ fn resolve_paths(config: &mut Config, base: &Path) {
     for camera in &mut config.camera {
         camera.file.iter_mut().for_each(resolve);
     }
+    resolve(&mut config.gpio.chip);
+    for scanner in &mut config.scanner {
+        [&mut scanner.device, &mut scanner.hid]
+            .into_iter()
+            .flatten()
+            .for_each(resolve);
+    }
 }
 
 /// Where each key stands in the file.

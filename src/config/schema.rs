@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use crate::sensor::vision::count::line::{Anchor, CountMode};
+use crate::sensor::{gpio, scanner};
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -23,6 +24,10 @@ pub struct Config {
     pub vision: Vision,
     #[serde(default)]
     pub camera: Vec<Camera>,
+    #[serde(default)]
+    pub gpio: gpio::Settings,
+    #[serde(default)]
+    pub scanner: Vec<scanner::Settings>,
 }
 
 /// `[device]`: which box this is.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::fault::{Fault, nearest};
 use super::load::Places;
 use super::schema::{Camera, Config, Line, Status, Uplink};
-use crate::sensor::Flaw;
+use crate::sensor::{Flaw, scanner};
 
 /// Every fault of a config whose types are right.
 pub fn validate(config: &Config, places: &Places<'_>) -> Vec<Fault> {
@@ -32,6 +32,10 @@ pub fn validate(config: &Config, places: &Places<'_>) -> Vec<Fault> {
         }
         camera(&key, one, &mut faults);
     }
+    faults.section("gpio", config.gpio.flaws());
+    for (key, expected) in scanner::Settings::flaws(&config.scanner) {
+        faults.add(&format!("scanner{key}"), &expected);
+    }
     faults.found
 }
 
@@ -46,10 +50,6 @@ impl Faulty<'_, '_> {
     }
 
     /// What a sensor's own settings say of themselves.
-    #[expect(
-        dead_code,
-        reason = "the first sensor with settings of its own uses it"
-    )]
     fn section(&mut self, key: &str, flaws: Vec<Flaw>) {
         for (name, expected) in flaws {
             self.add(&format!("{key}.{name}"), &expected);

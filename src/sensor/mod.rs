@@ -6,6 +6,8 @@
 
 pub mod camera;
 pub mod counting;
+pub mod gpio;
+pub mod reopen;
 pub mod scanner;
 pub mod vision;
 
