@@ -1,7 +1,7 @@
 //! From the config to sensors: one line for each kind.
 
 use crate::config::Config;
-use crate::sensor::{Fitted, House};
+use crate::sensor::{Fitted, House, wifi};
 
 use super::cameras::CameraShop;
 
@@ -9,5 +9,6 @@ use super::cameras::CameraShop;
 pub(super) fn fit(config: &Config, house: &House, cameras: &CameraShop) -> Vec<Fitted> {
     let mut fitted = Vec::new();
     fitted.extend(cameras.fit(config, house));
+    fitted.extend(wifi::fit(&config.wifi, house));
     fitted
 }

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::sensor::wifi;
+
 pub use crate::sensor::vision::count::line::{Anchor, CountMode};
 
 /// The whole file.
@@ -23,6 +25,8 @@ pub struct Config {
     pub vision: Vision,
     #[serde(default)]
     pub camera: Vec<Camera>,
+    #[serde(default)]
+    pub wifi: Vec<wifi::Settings>,
 }
 
 /// `[device]`: which box this is.

@@ -37,7 +37,29 @@ pub fn validate(config: &Config, places: &Places<'_>) -> Vec<Fault> {
         }
         camera(&key, one, &mut faults);
     }
+    wifi(config, &mut faults);
     faults.found
+}
+
+fn wifi(config: &Config, faults: &mut Faulty<'_, '_>) {
+    let (mut ids, mut interfaces) = (BTreeSet::new(), BTreeSet::new());
+    for (index, one) in config.wifi.iter().enumerate() {
+        let key = format!("wifi[{index}]");
+        faults.id(&format!("{key}.id"), &one.id);
+        if !ids.insert(&one.id) {
+            faults.add(
+                &format!("{key}.id"),
+                "another [[wifi]] has this id already; ids are unique",
+            );
+        }
+        if !interfaces.insert(&one.interface) {
+            faults.add(
+                &format!("{key}.interface"),
+                "another [[wifi]] listens on it already; everything would be counted twice",
+            );
+        }
+        faults.section(&key, one.flaws());
+    }
 }
 
 struct Faulty<'p, 't> {
@@ -51,7 +73,6 @@ impl Faulty<'_, '_> {
     }
 
     /// What a sensor's own settings say of themselves.
-    #[expect(dead_code, reason = "the first sensor with settings of its own uses it")]
     fn section(&mut self, key: &str, flaws: Vec<Flaw>) {
         for (name, expected) in flaws {
             self.add(&format!("{key}.{name}"), &expected);

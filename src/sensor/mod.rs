@@ -7,6 +7,7 @@
 pub mod camera;
 pub mod counting;
 pub mod vision;
+pub mod wifi;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
