@@ -99,11 +99,21 @@ fn choose(config: &Config, id: Option<&str>) -> Result<Settings, Failure> {
         (None, [only]) => Ok(only.clone()),
         (None, _) => Err(Failure::new(
             exit::USAGE,
-            format!("the config has several [[wifi]]; choose one with --wifi: {}", known()),
+            format!(
+                "the config has several [[wifi]]; choose one with --wifi: {}",
+                known()
+            ),
         )),
-        (Some(id), all) => all.iter().find(|wifi| wifi.id == id).cloned().ok_or_else(|| {
-            Failure::new(exit::USAGE, format!("no [[wifi]] {id:?} in the config; it has: {}", known()))
-        }),
+        (Some(id), all) => all
+            .iter()
+            .find(|wifi| wifi.id == id)
+            .cloned()
+            .ok_or_else(|| {
+                Failure::new(
+                    exit::USAGE,
+                    format!("no [[wifi]] {id:?} in the config; it has: {}", known()),
+                )
+            }),
     }
 }
 
@@ -138,7 +148,9 @@ fn replay(config: &Config, settings: &Settings, args: &ReplayArgs) -> anyhow::Re
             continue;
         };
         if sources.insert(probe.source) && sources.len() > MOST_SOURCES {
-            let why = format!("more than {MOST_SOURCES} senders; split the recording with `editcap -c 1000000`");
+            let why = format!(
+                "more than {MOST_SOURCES} senders; split the recording with `editcap -c 1000000`"
+            );
             return Err(Failure::new(exit::DATA, why).into());
         }
         let room = counting.saw(&probe, now);
@@ -210,7 +222,8 @@ fn print_plain(summary: &Summary) -> anyhow::Result<()> {
         "{} wrong checksums, {} cut short, {} unreadable",
         summary.bad_fcs, summary.truncated, summary.malformed
     )?;
-    let shown = |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
+    let shown =
+        |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
     for interval in &summary.intervals {
         writeln!(
             out,

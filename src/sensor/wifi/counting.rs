@@ -173,8 +173,8 @@ fn disclose(sums: &Sums, from: String, to: String, quality: WifiQuality) -> Wifi
     let others = (sums.random + sums.global).saturating_sub(sums.visitors);
     let (random, global) = (shown(sums.random), shown(sums.global));
     let visitors = shown(sums.visitors).filter(|_| shown(others).is_some());
-    let passers_by = shown(others)
-        .filter(|_| random.is_some() && global.is_some() && visitors.is_some());
+    let passers_by =
+        shown(others).filter(|_| random.is_some() && global.is_some() && visitors.is_some());
     let ends = STAYS_S.iter().skip(1).copied().map(Some).chain([None]);
     let dwell = STAYS_S.iter().zip(ends).zip(sums.stays);
     WifiInterval {

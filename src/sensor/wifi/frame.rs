@@ -75,9 +75,15 @@ pub fn read(link: Link, bytes: &[u8], missing: usize) -> Heard {
     if received.bad_fcs {
         return Heard::BadFcs;
     }
-    let fcs = if received.fcs { FCS.saturating_sub(missing) } else { 0 };
+    let fcs = if received.fcs {
+        FCS.saturating_sub(missing)
+    } else {
+        0
+    };
     let frame = received.frame;
-    let frame = frame.get(..frame.len().saturating_sub(fcs)).unwrap_or_default();
+    let frame = frame
+        .get(..frame.len().saturating_sub(fcs))
+        .unwrap_or_default();
     probe(frame, received.signal)
 }
 
@@ -94,7 +100,8 @@ fn probe(frame: &[u8], signal: Option<i8>) -> Heard {
         Some(_) => return Heard::Other,
     }
     // Frame control 2, duration 2, address 1 (6), address 2: the sender.
-    let (Some(&flags), Some(&source)) = (frame.get(1), frame.get(10..).and_then(<[u8]>::first_chunk))
+    let (Some(&flags), Some(&source)) =
+        (frame.get(1), frame.get(10..).and_then(<[u8]>::first_chunk))
     else {
         return Heard::TooShort;
     };

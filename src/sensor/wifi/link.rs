@@ -152,7 +152,10 @@ fn ppi(bytes: &[u8]) -> Option<Received<'_>> {
             let flags = le16(field, 8)?;
             received.fcs = flags & FCS_INCLUDED != 0;
             received.bad_fcs = flags & FCS_INVALID != 0;
-            received.signal = field.get(18).map(|signal| signal.cast_signed()).filter(said);
+            received.signal = field
+                .get(18)
+                .map(|signal| signal.cast_signed())
+                .filter(said);
         }
         at += 4 + size;
         if flags & ALIGNED != 0 {
@@ -177,8 +180,20 @@ fn prism(bytes: &[u8]) -> Option<Received<'_>> {
     const LONGEST: usize = 4096;
 
     let little = le32(bytes, 4)? as usize <= LONGEST;
-    let word = |at| if little { le32(bytes, at) } else { be32(bytes, at) };
-    let half = |at| if little { le16(bytes, at) } else { be16(bytes, at) };
+    let word = |at| {
+        if little {
+            le32(bytes, at)
+        } else {
+            be32(bytes, at)
+        }
+    };
+    let half = |at| {
+        if little {
+            le16(bytes, at)
+        } else {
+            be16(bytes, at)
+        }
+    };
     let length = word(4)? as usize;
     if length < FIRST_ITEM || length > LONGEST {
         return None;
@@ -216,7 +231,9 @@ fn avs(bytes: &[u8]) -> Option<Received<'_>> {
 
 /// Drivers that count in units of their own write positive numbers; no shop's signal is that strong.
 fn dbm(word: u32) -> Option<i8> {
-    i8::try_from(word.cast_signed()).ok().filter(|signal| *signal < 0)
+    i8::try_from(word.cast_signed())
+        .ok()
+        .filter(|signal| *signal < 0)
 }
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {

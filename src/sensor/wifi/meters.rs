@@ -66,16 +66,66 @@ impl Meters {
         let one = Metric::counter;
         vec![
             one("frames", "frames received", "收到的帧", &self.frames),
-            one("probe_requests", "probe requests", "探测请求", &self.probe_requests),
-            Metric::gauge("devices", "senders remembered (below 5 shown as 0)", "暂记的发送方(少于5显示为0)", &self.devices),
-            one("kernel_drops", "frames the system dropped", "系统丢弃的帧", &self.kernel_drops),
-            one("queue_drops", "frames dropped before counting", "计数前丢弃的帧", &self.queue_drops),
-            one("bad_fcs", "frames with a wrong checksum", "校验错误的帧", &self.bad_fcs),
-            one("truncated", "frames cut short", "不完整的帧", &self.truncated),
-            one("malformed", "frames with unreadable headers", "帧头无法识别", &self.malformed),
-            one("no_sender", "probe requests without a valid sender", "发送方无效的请求", &self.no_sender),
-            one("no_signal", "probe requests without a signal", "没有信号强度的请求", &self.no_signal),
-            one("untracked", "probe requests beyond the memory", "超出容量的请求", &self.untracked),
+            one(
+                "probe_requests",
+                "probe requests",
+                "探测请求",
+                &self.probe_requests,
+            ),
+            Metric::gauge(
+                "devices",
+                "senders remembered (below 5 shown as 0)",
+                "暂记的发送方(少于5显示为0)",
+                &self.devices,
+            ),
+            one(
+                "kernel_drops",
+                "frames the system dropped",
+                "系统丢弃的帧",
+                &self.kernel_drops,
+            ),
+            one(
+                "queue_drops",
+                "frames dropped before counting",
+                "计数前丢弃的帧",
+                &self.queue_drops,
+            ),
+            one(
+                "bad_fcs",
+                "frames with a wrong checksum",
+                "校验错误的帧",
+                &self.bad_fcs,
+            ),
+            one(
+                "truncated",
+                "frames cut short",
+                "不完整的帧",
+                &self.truncated,
+            ),
+            one(
+                "malformed",
+                "frames with unreadable headers",
+                "帧头无法识别",
+                &self.malformed,
+            ),
+            one(
+                "no_sender",
+                "probe requests without a valid sender",
+                "发送方无效的请求",
+                &self.no_sender,
+            ),
+            one(
+                "no_signal",
+                "probe requests without a signal",
+                "没有信号强度的请求",
+                &self.no_signal,
+            ),
+            one(
+                "untracked",
+                "probe requests beyond the memory",
+                "超出容量的请求",
+                &self.untracked,
+            ),
         ]
     }
 }

@@ -162,13 +162,18 @@ mod tests {
     }
 
     #[test]
-    fn given_a_sender_near_for_two_minutes_when_the_interval_ends_then_it_is_a_visitor_and_else_a_passer_by() {
+    fn given_a_sender_near_for_two_minutes_when_the_interval_ends_then_it_is_a_visitor_and_else_a_passer_by()
+     {
         for (last, visitors) in [(119, 0), (120, 1)] {
             let mut presence = Presence::new(-75);
             presence.saw(1, true, NEAR, s(0));
             presence.saw(1, true, NEAR, s(last));
             let sums = presence.close(s(200));
-            assert_eq!((sums.random, sums.visitors), (1, visitors), "after {last} s");
+            assert_eq!(
+                (sums.random, sums.visitors),
+                (1, visitors),
+                "after {last} s"
+            );
         }
     }
 

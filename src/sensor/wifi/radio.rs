@@ -40,15 +40,23 @@ pub type Opener = Box<dyn Fn() -> Result<Box<dyn Radio>, RadioError> + Send>;
 /// Why nothing is heard.
 #[derive(Debug, thiserror::Error)]
 pub enum RadioError {
-    #[error("there is no network interface {0}; plug the Wi-Fi adapter in, or make the monitor interface (iw phy phy0 interface add {0} type monitor)")]
+    #[error(
+        "there is no network interface {0}; plug the Wi-Fi adapter in, or make the monitor interface (iw phy phy0 interface add {0} type monitor)"
+    )]
     Missing(String),
     #[error("the interface {0} is switched off; switch it on (ip link set {0} up)")]
     Down(String),
-    #[error("the interface {0} is not in monitor mode; make one that is (iw phy phy0 interface add mon0 type monitor) and name it in the config")]
+    #[error(
+        "the interface {0} is not in monitor mode; make one that is (iw phy phy0 interface add mon0 type monitor) and name it in the config"
+    )]
     NotMonitor(String),
-    #[error("footfall may not listen on {0}; give it CAP_NET_RAW (the service's AmbientCapabilities=)")]
+    #[error(
+        "footfall may not listen on {0}; give it CAP_NET_RAW (the service's AmbientCapabilities=)"
+    )]
     NoRights(String),
-    #[error("listening on {0} failed ({1}); it is tried again; unplug the adapter and plug it in when this stays")]
+    #[error(
+        "listening on {0} failed ({1}); it is tried again; unplug the adapter and plug it in when this stays"
+    )]
     Failed(String, io::Error),
 }
 
@@ -64,9 +72,9 @@ impl RadioError {
             Self::NotMonitor(name) => format!(
                 "接口 {name} 不是监听模式;请创建监听接口(iw phy phy0 interface add mon0 type monitor)并写入配置"
             ),
-            Self::NoRights(name) => format!(
-                "footfall 无权监听 {name};请授予 CAP_NET_RAW(服务的 AmbientCapabilities=)"
-            ),
+            Self::NoRights(name) => {
+                format!("footfall 无权监听 {name};请授予 CAP_NET_RAW(服务的 AmbientCapabilities=)")
+            }
             Self::Failed(name, why) => {
                 format!("监听 {name} 失败({why});正在重试;若一直如此,请拔下网卡再插上")
             }
@@ -99,13 +107,12 @@ impl Monitor {
         if !facts.up {
             return Err(RadioError::Down(interface.to_owned()));
         }
-        let socket =
-            PacketSocket::open(facts.index, &filter::probe_requests(link)).map_err(|why| {
-                match why.kind() {
-                    io::ErrorKind::PermissionDenied => RadioError::NoRights(interface.to_owned()),
-                    _ => RadioError::Failed(interface.to_owned(), why),
-                }
-            })?;
+        let socket = PacketSocket::open(facts.index, &filter::probe_requests(link)).map_err(
+            |why| match why.kind() {
+                io::ErrorKind::PermissionDenied => RadioError::NoRights(interface.to_owned()),
+                _ => RadioError::Failed(interface.to_owned(), why),
+            },
+        )?;
         Ok(Self {
             interface: interface.to_owned(),
             link,
@@ -161,7 +168,11 @@ impl Facts {
         let flags = u64::from_str_radix(flags.trim().trim_start_matches("0x"), 16).ok()?;
         Some(Self {
             index: text("ifindex")?.trim().parse().ok()?,
-            link: text("type")?.trim().parse().ok().and_then(Link::from_hardware),
+            link: text("type")?
+                .trim()
+                .parse()
+                .ok()
+                .and_then(Link::from_hardware),
             up: flags & UP != 0,
         })
     }
@@ -178,7 +189,10 @@ mod tests {
         };
         let words = why.words();
         for said in [&words.en, &words.zh] {
-            assert!(said.contains("no-such-if0") && said.contains("iw phy"), "{said}");
+            assert!(
+                said.contains("no-such-if0") && said.contains("iw phy"),
+                "{said}"
+            );
         }
     }
 

@@ -114,7 +114,10 @@ impl Savefile {
     ///
     /// # Errors
     /// The file is damaged or cut short.
-    #[expect(clippy::should_implement_trait, reason = "the frame borrows from the reader")]
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "the frame borrows from the reader"
+    )]
     pub fn next(&mut self) -> Result<Option<Packet<'_>>, SavefileError> {
         let record = match &mut self.format {
             Format::Pcap(header) => header.record(&mut self.input, &mut self.frame),
@@ -135,7 +138,9 @@ impl Savefile {
 
 fn begin(input: &mut Input) -> Result<Format, Fault> {
     let magic = match input.bytes::<4>() {
-        Err(Fault::Damaged(_)) => return Err(Fault::Foreign("shorter than any capture".to_owned())),
+        Err(Fault::Damaged(_)) => {
+            return Err(Fault::Foreign("shorter than any capture".to_owned()));
+        }
         magic => magic?,
     };
     if magic == pcapng::SECTION {
@@ -201,10 +206,12 @@ impl Input {
     }
 
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), Fault> {
-        self.input.read_exact(bytes).map_err(|why| match why.kind() {
-            io::ErrorKind::UnexpectedEof => cut(),
-            _ => Fault::Io(why),
-        })
+        self.input
+            .read_exact(bytes)
+            .map_err(|why| match why.kind() {
+                io::ErrorKind::UnexpectedEof => cut(),
+                _ => Fault::Io(why),
+            })
     }
 
     /// Reads a frame of `length` bytes into the buffer.

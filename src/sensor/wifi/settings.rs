@@ -79,7 +79,8 @@ impl Settings {
     #[must_use]
     pub fn flaws(&self) -> Vec<Flaw> {
         let mut flaws = Vec::new();
-        let mut flaw = |key: &str, expected: &str| flaws.push((key.to_owned(), expected.to_owned()));
+        let mut flaw =
+            |key: &str, expected: &str| flaws.push((key.to_owned(), expected.to_owned()));
         // The name becomes part of a path below /sys.
         let strange = |c: char| c == '/' || c.is_whitespace() || c.is_control();
         let name = self.interface.as_str();
@@ -111,7 +112,11 @@ mod tests {
     fn given_only_id_and_interface_when_read_then_the_defaults_are_the_documented_ones() {
         let settings: Settings = toml::from_str("id = \"a\"\ninterface = \"mon0\"").unwrap();
         assert_eq!(
-            (settings.visitor_rssi, settings.interval_min, settings.pepper),
+            (
+                settings.visitor_rssi,
+                settings.interval_min,
+                settings.pepper
+            ),
             (-75, 15, Rotation::Daily)
         );
         assert_eq!(settings.flaws(), []);
@@ -133,8 +138,17 @@ mod tests {
             at("2026-11-21T23:59:59"),
             at("2026-11-22T00:00:00"),
         );
-        assert_eq!(Rotation::Daily.period_of(late), Rotation::Daily.period_of(later));
-        assert_ne!(Rotation::Daily.period_of(later), Rotation::Daily.period_of(next));
-        assert_ne!(Rotation::Hourly.period_of(late), Rotation::Hourly.period_of(later));
+        assert_eq!(
+            Rotation::Daily.period_of(late),
+            Rotation::Daily.period_of(later)
+        );
+        assert_ne!(
+            Rotation::Daily.period_of(later),
+            Rotation::Daily.period_of(next)
+        );
+        assert_ne!(
+            Rotation::Hourly.period_of(late),
+            Rotation::Hourly.period_of(later)
+        );
     }
 }

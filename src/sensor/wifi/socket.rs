@@ -36,13 +36,28 @@ impl PacketSocket {
         // SAFETY: the descriptor is new and nobody else owns it.
         let socket = Self(unsafe { OwnedFd::from_raw_fd(fd) });
         attach(socket.as_fd(), filter)?;
-        let big = set(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &RECEIVE_BUFFER);
+        let big = set(
+            socket.as_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVBUFFORCE,
+            &RECEIVE_BUFFER,
+        );
         if big.is_err() {
             // Without CAP_NET_ADMIN the system's limit holds (net.core.rmem_max).
-            set(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, &RECEIVE_BUFFER)?;
+            set(
+                socket.as_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_RCVBUF,
+                &RECEIVE_BUFFER,
+            )?;
         }
         // What this box itself sends is no visitor's. Kernels before 4.20 do not know the option.
-        let _ = set(socket.as_fd(), libc::SOL_PACKET, libc::PACKET_IGNORE_OUTGOING, &1);
+        let _ = set(
+            socket.as_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_IGNORE_OUTGOING,
+            &1,
+        );
         socket.bind(interface)?;
         Ok(socket)
     }
@@ -55,7 +70,9 @@ impl PacketSocket {
         address.sll_ifindex = interface;
         let fd = self.0.as_raw_fd();
         // SAFETY: the pointer is to a live `sockaddr_ll`, and the length is its size.
-        checked(unsafe { libc::bind(fd, (&raw const address).cast(), length_of::<sockaddr_ll>()) })?;
+        checked(unsafe {
+            libc::bind(fd, (&raw const address).cast(), length_of::<sockaddr_ll>())
+        })?;
         Ok(())
     }
 

@@ -20,7 +20,9 @@ impl Header {
         input.big = known(u32::from_be_bytes(magic));
         let magic = input.word(magic);
         if !known(magic) {
-            return Err(Fault::Foreign("its first bytes are not a capture's".to_owned()));
+            return Err(Fault::Foreign(
+                "its first bytes are not a capture's".to_owned(),
+            ));
         }
         let (major, _minor) = (input.u16()?, input.u16()?);
         if major != 2 {
@@ -29,12 +31,18 @@ impl Header {
         input.skip(12)?; // two unused words and the longest frame
         let link = input.u32()?;
         if link & RESERVED != 0 {
-            return Err(Fault::Damaged("reserved bits of its link type are set".to_owned()));
+            return Err(Fault::Damaged(
+                "reserved bits of its link type are set".to_owned(),
+            ));
         }
         let link = (link & 0xffff) as u16;
         Ok(Self {
             link: Link::from_file(link).ok_or(Fault::OtherLink(link))?,
-            per_second: if magic == NANOSECONDS { 1_000_000_000 } else { 1_000_000 },
+            per_second: if magic == NANOSECONDS {
+                1_000_000_000
+            } else {
+                1_000_000
+            },
         })
     }
 

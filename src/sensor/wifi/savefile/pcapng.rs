@@ -42,7 +42,9 @@ impl Section {
         let body = body_of(input.word(length))?;
         let (major, _minor) = (input.u16()?, input.u16()?);
         if major != 1 {
-            return Err(Fault::Foreign(format!("version {major} of pcapng; only 1 is in use")));
+            return Err(Fault::Foreign(format!(
+                "version {major} of pcapng; only 1 is in use"
+            )));
         }
         let rest = body.checked_sub(8).ok_or_else(odd_length)?;
         input.skip(rest)?;
@@ -94,7 +96,9 @@ impl Section {
         const RESOLUTION: u16 = 9;
         const OFFSET: u16 = 14;
         if self.interfaces.len() >= MOST_INTERFACES {
-            return Err(Fault::Damaged(format!("more than {MOST_INTERFACES} interfaces")));
+            return Err(Fault::Damaged(format!(
+                "more than {MOST_INTERFACES} interfaces"
+            )));
         }
         let (link, _reserved, longest) = (input.u16()?, input.u16()?, input.u32()?);
         let mut interface = Interface {
@@ -170,7 +174,11 @@ impl Section {
         let interface = self.known(0)?;
         let original = input.u32()?;
         let held = u32::try_from(body.saturating_sub(4)).unwrap_or(u32::MAX);
-        let longest = if interface.longest == 0 { u32::MAX } else { interface.longest };
+        let longest = if interface.longest == 0 {
+            u32::MAX
+        } else {
+            interface.longest
+        };
         let captured = original.min(held).min(longest);
         input.frame(captured as usize, frame)?;
         let record = Record {
@@ -182,9 +190,11 @@ impl Section {
     }
 
     fn known(&self, number: u32) -> Result<&Interface, Fault> {
-        self.interfaces
-            .get(number as usize)
-            .ok_or_else(|| Fault::Damaged(format!("a frame of interface {number}, which is not described")))
+        self.interfaces.get(number as usize).ok_or_else(|| {
+            Fault::Damaged(format!(
+                "a frame of interface {number}, which is not described"
+            ))
+        })
     }
 }
 
