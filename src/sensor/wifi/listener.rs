@@ -114,19 +114,21 @@ impl Listener {
         self.fine();
         let (sender, queue) = sync_channel(QUEUE);
         let (clock, meters) = (&self.house.clock, &self.meters);
+        let over = Stop::default();
+        let stopping = || stop.asked() || over.asked();
         let lost = std::thread::scope(|scope| {
+            // Whatever ends the count also ends the capture.
+            let _over = AskAtTheEnd(&over);
             let capture = std::thread::Builder::new()
                 .name(format!("wifi-{}", self.settings.id))
                 .spawn_scoped(scope, move || {
-                    capture(radio.as_mut(), &sender, meters, clock, stop)
+                    capture(radio.as_mut(), &sender, meters, clock, stopping)
                 })
                 .map_err(|why| format!("no thread for the Wi-Fi capture: {why}"))?;
-            // Whatever ends the count closes the queue, which ends the capture.
-            let counted = self.count(queue, counting);
-            let lost = capture
+            self.count(queue, counting)?;
+            capture
                 .join()
-                .map_err(|_| "the Wi-Fi capture panicked".to_owned())?;
-            counted.map(|()| lost)
+                .map_err(|_| "the Wi-Fi capture panicked".to_owned())
         });
         counting.listening(false, self.house.clock.now());
         lost
@@ -178,21 +180,30 @@ impl Listener {
     }
 }
 
-/// Reads frames until the radio fails, nobody counts any more, or `stop` is asked and nothing waits.
+/// Asks for the end when it goes out of scope.
+struct AskAtTheEnd<'a>(&'a Stop);
+
+impl Drop for AskAtTheEnd<'_> {
+    fn drop(&mut self) {
+        self.0.ask();
+    }
+}
+
+/// Reads frames until the radio fails, nobody counts any more, or it should stop and nothing waits.
 fn capture(
     radio: &mut dyn Radio,
     sender: &SyncSender<Sighting>,
     meters: &Meters,
     clock: &SharedClock,
-    stop: &Stop,
+    should_stop: impl Fn() -> bool,
 ) -> Option<RadioError> {
     let mut buffer = vec![0; FRAME];
     let link = radio.link();
-    // What waits when the wish to stop comes is still read, but not for ever on a channel that never falls silent.
+    // What waits when the wish comes is still read, but not for ever on a channel that never falls silent.
     let mut last_frames = 10 * QUEUE;
     let mut drops_due = clock.now().boot + LOOK_UP;
     let lost = loop {
-        let stopping = stop.asked();
+        let stopping = should_stop();
         let timeout = if stopping { Duration::ZERO } else { LOOK_UP };
         let heard = match radio.next(&mut buffer, timeout) {
             Ok(Some(length)) => frame::read(link, buffer.get(..length).unwrap_or_default(), 0),

@@ -125,11 +125,9 @@ fn given_an_ht_control_field_or_a_sealed_body_when_read_then_elements_are_looked
 
 #[test]
 fn given_an_address_when_shown_for_debugging_then_it_is_not() {
+    assert_eq!(format!("{:?}", Address::new(PHONE)), "Address(not shown)");
     let heard = format!("{:?}", bare(&request(PHONE)));
-    assert!(
-        heard.contains("not shown") && !heard.contains("34"),
-        "{heard}"
-    );
+    assert!(heard.contains("source: Address(not shown)"), "{heard}");
 }
 
 #[test]
