@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::sensor::gpio::{self, MoodCell};
-use crate::sensor::{Fitted, House, scanner};
+use crate::sensor::{Fitted, House, scanner, wifi};
 
 use super::cameras::CameraShop;
 
@@ -17,5 +17,6 @@ pub(super) fn fit(
     fitted.extend(cameras.fit(config, house));
     fitted.extend(gpio::fit(&config.gpio, house, mood));
     fitted.extend(scanner::fit(&config.scanner, house));
+    fitted.extend(wifi::fit(&config.wifi, house));
     fitted
 }

@@ -9,6 +9,7 @@ mod replay;
 mod run;
 mod scan;
 mod status;
+mod wifi;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -41,6 +42,8 @@ enum Command {
     Check(check::Args),
     /// Look at the stored events: how many, whether all are sound, and what they say
     Outbox(outbox::Args),
+    /// Wi-Fi: what it would count in a recording
+    Wifi(wifi::Args),
     /// The models: which there are, whether they work, how fast they are
     Model(model::Args),
     /// What a scanned text or the codes on a picture become
@@ -66,6 +69,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Outbox(args) => outbox::run(&args),
+        Command::Wifi(args) => wifi::run(&args),
         Command::Model(args) => model::run(&args),
         Command::Scan(args) => scan::run(&args),
         Command::Status(args) => status::run(&args),

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use crate::sensor::vision::count::line::{Anchor, CountMode};
-use crate::sensor::{gpio, scanner};
+use crate::sensor::{gpio, scanner, wifi};
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -28,6 +28,8 @@ pub struct Config {
     pub gpio: gpio::Settings,
     #[serde(default)]
     pub scanner: Vec<scanner::Settings>,
+    #[serde(default)]
+    pub wifi: Vec<wifi::Settings>,
 }
 
 /// `[device]`: which box this is.

@@ -36,7 +36,29 @@ pub fn validate(config: &Config, places: &Places<'_>) -> Vec<Fault> {
     for (key, expected) in scanner::Settings::flaws(&config.scanner) {
         faults.add(&format!("scanner{key}"), &expected);
     }
+    wifi(config, &mut faults);
     faults.found
+}
+
+fn wifi(config: &Config, faults: &mut Faulty<'_, '_>) {
+    let (mut ids, mut interfaces) = (BTreeSet::new(), BTreeSet::new());
+    for (index, one) in config.wifi.iter().enumerate() {
+        let key = format!("wifi[{index}]");
+        faults.id(&format!("{key}.id"), &one.id);
+        if !ids.insert(&one.id) {
+            faults.add(
+                &format!("{key}.id"),
+                "another [[wifi]] has this id already; ids are unique",
+            );
+        }
+        if !interfaces.insert(&one.interface) {
+            faults.add(
+                &format!("{key}.interface"),
+                "another [[wifi]] listens on it already; everything would be counted twice",
+            );
+        }
+        faults.section(&key, one.flaws());
+    }
 }
 
 struct Faulty<'p, 't> {

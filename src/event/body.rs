@@ -139,7 +139,8 @@ pub enum GapReason {
     Skipped,
 }
 
-/// `wifi.interval`: devices around between two moments, as counts only. A count between 1 and 4 is left out.
+/// `wifi.interval`: devices around between two moments, as counts only. A count of 1 to 4 is null, and so is one from which
+/// such a count could be worked out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WifiInterval {
     /// Start of the real coverage, RFC 3339.
@@ -175,8 +176,10 @@ pub struct DwellBucket {
 pub struct WifiQuality {
     /// Share of the interval in which the radio was listening, 0..=1.
     pub uptime_ratio: f64,
-    /// Probe requests that were counted.
+    /// Probe requests that were heard.
     pub probe_requests: u64,
+    /// Probe requests among them that no longer fitted in and are in no other number.
+    pub untracked: u64,
     /// Frames the kernel dropped because nobody took them in time.
     pub kernel_drops: u64,
     /// Frames dropped between capture and count.
@@ -185,6 +188,8 @@ pub struct WifiQuality {
     pub bad_fcs: u64,
     /// Frames that were cut short.
     pub truncated: u64,
+    /// Frames whose headers could not be right.
+    pub malformed: u64,
 }
 
 /// `code.scanned`: a scanner read a code. What could tell who somebody is or how they pay is not in here.

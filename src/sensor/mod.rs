@@ -10,6 +10,7 @@ pub mod gpio;
 pub mod reopen;
 pub mod scanner;
 pub mod vision;
+pub mod wifi;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 

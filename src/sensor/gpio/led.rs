@@ -116,6 +116,7 @@ impl StatusLed {
             health: health.clone(),
             metrics: Vec::new(),
             lines: Vec::new(),
+            preview: None,
         };
         let sensor = Self {
             settings: led.clone(),

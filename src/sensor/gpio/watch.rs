@@ -78,6 +78,7 @@ impl Watch {
             health: health.clone(),
             metrics: machine.metrics(),
             lines: Vec::new(),
+            preview: None,
         };
         let sensor = Self {
             id: id.to_owned(),

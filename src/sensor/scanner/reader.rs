@@ -262,6 +262,7 @@ impl Reader {
             health: self.health.clone(),
             metrics: self.tally.metrics(),
             lines: Vec::new(),
+            preview: None,
         }
     }
 
