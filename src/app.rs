@@ -18,8 +18,8 @@ use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 pub use cameras::{line_names, line_settings, pipeline, preview_line};
+pub use fleet::Fleet;
 
-use self::fleet::Fleet;
 use crate::clock::{Clock, SharedClock, SystemClock};
 use crate::config::Loaded;
 use crate::config::schema::{self, ClockTrust};

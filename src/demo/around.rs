@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use super::DEFAULT_FPS;
 use super::script::Script;
 
 /// Phones near the shop whose owners never come in.
@@ -111,6 +112,9 @@ impl Around {
         }
         scans(end, &mut rng, &mut moments);
         door(script, Duration::from_secs_f32(end), &mut moments);
+        for (at, _) in &mut moments {
+            *at = seen_at(*at);
+        }
         moments.sort_by_key(|(at, _)| *at);
         Self { moments }
     }
@@ -165,6 +169,12 @@ impl Around {
         }
         (all, random.len() as u64, global.len() as u64)
     }
+}
+
+/// Time in the shop moves from picture to picture: what happens between two is there with the second.
+fn seen_at(at: Duration) -> Duration {
+    let pictures = (at.as_secs_f64() * DEFAULT_FPS).ceil();
+    Duration::from_secs_f64(pictures / DEFAULT_FPS)
 }
 
 /// Bursts of a phone that is here for a while; most phones change their address with every burst.

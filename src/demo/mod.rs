@@ -7,9 +7,11 @@
 pub mod around;
 pub mod backdrop;
 mod broker;
+mod devices;
 pub mod figure;
 mod outcome;
 pub mod path;
+mod received;
 pub mod render;
 mod run;
 pub mod scene;

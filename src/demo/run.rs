@@ -2,24 +2,27 @@
 //! subscriber that checks what arrives.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
-use serde::Deserialize;
 use tokio::sync::watch;
 
+use super::around::Around;
 use super::broker::Broker;
+use super::devices::Devices;
 use super::outcome::{Moment, Outcome};
+use super::received::Received;
 use super::source::DrivingShop;
 use super::{DEFAULT_FPS, SyntheticShop};
-use crate::app;
+use crate::app::{self, Fleet};
 use crate::clock::{Clock, FakeClock, SharedClock, SystemClock};
 use crate::config::schema;
-use crate::event::{Body, DeviceStarted, Draft, Identity, LineCrossed, Stream};
+use crate::event::{Body, DeviceHealth, DeviceStarted, Draft, Identity, Stream};
 use crate::outbox::{self, Outbox, Queue};
+use crate::sensor::camera::CameraError;
 use crate::sensor::camera::preview::PreviewCell;
 use crate::sensor::counting::{CountingCamera, Delivery, Live};
 use crate::sensor::vision::VisionError;
@@ -31,6 +34,7 @@ use crate::sensor::{HealthCell, House, Roster, Sensor};
 use crate::status;
 use crate::stop::Stop;
 use crate::supervise::Restarts;
+use crate::system;
 use crate::uplink::subscriber::{Subscriber, Subscription};
 use crate::uplink::{self, Uplink};
 
@@ -75,7 +79,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     };
     let settings =
         uplink::Settings::from_config(&link, &identity)?.context("the demo has a broker")?;
-    let subscriber = Subscriber::start(Subscription {
+    let subscriber = Subscriber::start_keeping(Subscription {
         host: "127.0.0.1".into(),
         port: broker.port,
         base: settings.topics().base().to_owned(),
@@ -127,16 +131,21 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     let frames = shop.frames();
     let opens = clock.now();
     let shop_clock = Arc::new(FakeClock::at(opens.wall));
-    let camera = camera(
-        options,
-        shop.line(),
-        &runtime,
-        &identity,
-        &shop_clock,
-        &outbox,
-    );
+    let house = House {
+        identity: identity.clone(),
+        clock: Arc::clone(&shop_clock) as SharedClock,
+        sink: Arc::new(outbox.clone()),
+    };
+    let around = Around::new(options.seed, shop.script(), options.seconds);
+    let (devices, fitted) = Devices::new(around.clone(), &house)?;
+    let camera = camera(shop, devices, &runtime, &house, &shop_clock);
+    let roster = Roster::default();
+    let fleet = Fleet::new(&Arc::new(Restarts::default()), &roster);
+    fleet.set(fitted).await;
+    let others = roster.faces();
+    roster.set([vec![camera.face()], others].concat());
     let page = open_page(
-        &camera,
+        roster,
         &identity,
         &shop_clock,
         &outbox,
@@ -156,16 +165,25 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
         version: env!("CARGO_PKG_VERSION").into(),
         config_sha256: String::new(),
     };
-    let at = shop_clock.now();
-    let started = Draft {
+    let of_the_box = |body| Draft {
         source: String::new(),
-        at,
-        body: Body::DeviceStarted(started),
+        at: shop_clock.now(),
+        body,
     };
-    outbox.append(started).await?;
+    outbox
+        .append(of_the_box(Body::DeviceStarted(started)))
+        .await?;
     watch_the_shop(camera, frames).await?;
+    fleet.stop().await;
+    // Stored in order: once this one is durable, so is everything the sensors handed over.
+    let last = DeviceHealth {
+        rss_bytes: system::rss_bytes(),
+        disk_free_bytes: system::disk_free_bytes(&data),
+        uptime_s: options.seconds as u64,
+        restarts: 0,
+    };
+    outbox.append(of_the_box(Body::DeviceHealth(last))).await?;
 
-    let counted = stored_crossings(&outbox, opens.wall)?;
     let stored = Stream::ALL.map(|stream| outbox.stat(stream).last);
     let all: u64 = stored.iter().sum();
     // Not an error: the table then shows what is missing.
@@ -176,7 +194,9 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     .await;
     let outcome = Outcome {
         truth,
-        counted,
+        around,
+        opens: opens.wall,
+        counted: Received::of(&subscriber.events(), opens.wall),
         stored,
         received: subscriber.report(),
         page,
@@ -193,35 +213,36 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
 }
 
 fn camera(
-    options: &Options,
-    line: schema::Line,
+    shop: SyntheticShop,
+    devices: Devices,
     runtime: &Arc<Runtime>,
-    identity: &Identity,
+    house: &House,
     clock: &Arc<FakeClock>,
-    outbox: &Outbox,
 ) -> CountingCamera {
+    let line = shop.line();
     let names = vec![app::line_names(&line)];
     let preview = app::preview_line(&line);
-    let (seed, seconds) = (options.seed, options.seconds);
     let runtime = Arc::clone(runtime);
-    let source_clock = Arc::clone(clock);
+    // A shop opens once.
+    let shop = Mutex::new(Some(DrivingShop::new(shop, Arc::clone(clock), devices)));
     CountingCamera {
         id: CAMERA.into(),
         lines: names,
-        house: House {
-            identity: identity.clone(),
-            clock: Arc::clone(clock) as SharedClock,
-            sink: Arc::new(outbox.clone()),
-        },
+        house: house.clone(),
         open: Box::new(move |_| {
-            let shop = SyntheticShop::new(seed, seconds, DEFAULT_FPS);
-            Ok(Box::new(DrivingShop::new(shop, Arc::clone(&source_clock))))
+            let mut shop = shop.lock().unwrap_or_else(PoisonError::into_inner);
+            let shop = shop.take().ok_or_else(|| CameraError::Unavailable {
+                what: "the synthetic shop".to_owned(),
+                why: "it has closed".to_owned(),
+                fix: "run the demo again".to_owned(),
+            })?;
+            Ok(Box::new(shop))
         }),
         pipeline: Box::new(move || pipeline(&line, &runtime)),
         max_fps: None,
         delivery: Delivery::Each,
         interval: Duration::from_secs(60),
-        health: HealthCell::starting(clock.now()),
+        health: HealthCell::starting(house.clock.now()),
         live: Live::default(),
         preview: PreviewCell::new(vec![preview]),
     }
@@ -262,35 +283,9 @@ async fn watch_the_shop(mut camera: CountingCamera, frames: u64) -> anyhow::Resu
     Ok(())
 }
 
-/// The crossings in the outbox, as seconds since `opens`.
-fn stored_crossings(outbox: &Outbox, opens: jiff::Timestamp) -> anyhow::Result<Vec<Moment>> {
-    #[derive(Deserialize)]
-    struct Event {
-        time: String,
-        data: LineCrossed,
-    }
-    let (mut crossings, mut after) = (Vec::new(), 0);
-    loop {
-        let events = outbox.read(Stream::Count, after, 1000, 1 << 20)?;
-        let Some(last) = events.last() else {
-            return Ok(crossings);
-        };
-        after = last.sequence;
-        for event in &events {
-            let event: Event = serde_json::from_slice(&event.bytes)?;
-            let time: jiff::Timestamp = event.time.parse()?;
-            let at = time.duration_since(opens).as_secs_f64();
-            crossings.push(Moment {
-                at,
-                direction: event.data.direction,
-            });
-        }
-    }
-}
-
 /// The status page, on any free port; `None` when there is none.
 async fn open_page(
-    camera: &CountingCamera,
+    sensors: Roster,
     identity: &Identity,
     clock: &Arc<FakeClock>,
     outbox: &Outbox,
@@ -298,8 +293,6 @@ async fn open_page(
     data: &Path,
     stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<Option<String>> {
-    let roster = Roster::default();
-    roster.set(vec![camera.face()]);
     let today = Arc::new(status::Today::open(data));
     let sources = status::Sources {
         identity: identity.clone(),
@@ -311,7 +304,7 @@ async fn open_page(
         link,
         today: Arc::clone(&today),
         restarts: Arc::new(Restarts::default()),
-        sensors: roster,
+        sensors,
     };
     let mut changed = outbox.changed();
     let outbox = outbox.clone();

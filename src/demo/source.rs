@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::SyntheticShop;
+use super::devices::Devices;
 use crate::clock::FakeClock;
 use crate::sensor::camera::{CameraError, Frame, FrameSource, Next};
 
@@ -13,15 +14,18 @@ pub struct DrivingShop {
     shop: SyntheticShop,
     clock: Arc<FakeClock>,
     shown: Duration,
+    /// What else is in the shop.
+    devices: Devices,
 }
 
 impl DrivingShop {
     #[must_use]
-    pub const fn new(shop: SyntheticShop, clock: Arc<FakeClock>) -> Self {
+    pub const fn new(shop: SyntheticShop, clock: Arc<FakeClock>, devices: Devices) -> Self {
         Self {
             shop,
             clock,
             shown: Duration::ZERO,
+            devices,
         }
     }
 }
@@ -29,10 +33,20 @@ impl DrivingShop {
 impl FrameSource for DrivingShop {
     fn next_frame(&mut self, frame: &mut Frame) -> Result<Next, CameraError> {
         let next = self.shop.next_frame(frame)?;
-        if next == Next::Frame {
-            self.clock.advance(frame.at.saturating_sub(self.shown));
-            self.shown = frame.at;
-        }
+        let devices = &mut self.devices;
+        let happened = match next {
+            Next::Frame => {
+                self.clock.advance(frame.at.saturating_sub(self.shown));
+                let before = std::mem::replace(&mut self.shown, frame.at);
+                devices.advance(before, frame.at)
+            }
+            Next::End => devices.settle_door(),
+        };
+        happened.map_err(|why| CameraError::Unavailable {
+            what: "the synthetic shop".to_owned(),
+            why: why.to_string(),
+            fix: "run the demo again".to_owned(),
+        })?;
         Ok(next)
     }
 }

@@ -2,6 +2,7 @@
 //! record of what arrived. Sized for demonstrations; it stops recording at [`MOST_EVENTS`].
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::QoS;
@@ -92,15 +93,44 @@ pub struct Seen {
 pub struct Subscriber {
     seen: watch::Receiver<Seen>,
     task: JoinHandle<()>,
+    kept: Option<Kept>,
 }
+
+/// Events by stream and number.
+type Kept = Arc<Mutex<BTreeMap<(Stream, u64), String>>>;
 
 impl Subscriber {
     /// Connects in the background and stays connected; must be called inside a tokio runtime.
     #[must_use]
     pub fn start(subscription: Subscription) -> Self {
+        Self::start_with(subscription, Record::default())
+    }
+
+    /// Like [`Subscriber::start`], and keeps the events themselves for [`Subscriber::events`].
+    #[must_use]
+    pub fn start_keeping(subscription: Subscription) -> Self {
+        let record = Record {
+            kept: Some(Arc::default()),
+            ..Record::default()
+        };
+        Self::start_with(subscription, record)
+    }
+
+    fn start_with(subscription: Subscription, record: Record) -> Self {
         let (tx, seen) = watch::channel(Seen::default());
-        let task = tokio::spawn(subscribe(subscription, tx));
-        Self { seen, task }
+        let kept = record.kept.clone();
+        let task = tokio::spawn(subscribe(subscription, tx, record));
+        Self { seen, task, kept }
+    }
+
+    /// The events that were kept, each once, in the order of their streams and numbers.
+    #[must_use]
+    pub fn events(&self) -> Vec<String> {
+        let Some(kept) = &self.kept else {
+            return Vec::new();
+        };
+        let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.values().cloned().collect()
     }
 
     /// What has been seen; changes with each batch.
@@ -122,8 +152,7 @@ impl Drop for Subscriber {
     }
 }
 
-async fn subscribe(subscription: Subscription, seen: watch::Sender<Seen>) {
-    let mut record = Record::default();
+async fn subscribe(subscription: Subscription, seen: watch::Sender<Seen>, mut record: Record) {
     let mut backoff = Backoff::with_seed(fastrand::u64(..));
     loop {
         let mut connection = Connection::start(options(&subscription), 4);
@@ -200,6 +229,7 @@ struct Record {
     events: usize,
     batches: u64,
     first_problem: Option<String>,
+    kept: Option<Kept>,
 }
 
 #[derive(Debug, Default)]
@@ -269,6 +299,10 @@ impl Record {
             None => {
                 arrived.events.insert(sequence, fingerprint);
                 self.events += 1;
+                if let Some(kept) = &self.kept {
+                    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                    kept.insert((stream, sequence), text.to_owned());
+                }
                 while arrived.events.contains_key(&(arrived.upto + 1)) {
                     arrived.upto += 1;
                 }
