@@ -70,7 +70,7 @@ impl Devices {
         let slave = ptsname(&master, Vec::new())?.into_string()?;
         let config: Config = toml::from_str(&format!(
             "[wifi]\nid = \"door\"\ninterface = \"synthetic\"\ninterval_min = 5\n\
-             [scanner]\nid = \"shelf\"\ndevice = {slave:?}\ntouchpoint = {{ id = \"shelf-1\", kind = \"shelf\" }}\n\
+             [scanner]\nid = \"shelf\"\ndevice = {slave:?}\ntouchpoint = [{{ id = \"shelf-1\", kind = \"shelf\" }}]\n\
              [[gpio.door]]\nid = \"front\"\npin = {DOOR_PIN}\n"
         ))?;
         let (air, frames) = sync_channel(AIR);
