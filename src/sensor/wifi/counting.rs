@@ -165,16 +165,19 @@ impl Counting {
     }
 }
 
-/// What may leave the box of an interval's sums.
+/// What may leave the box of an interval's sums: no count of 1 to 4, and none from which one could be worked out.
 ///
-/// No count of 1 to 4 does. As random + global = visitors + passers-by, a hidden one could be worked out from the other
-/// three: then the passers-by are left out too, or, where it is the passers-by who are few, the visitors.
+/// As random + global = visitors + passers-by, one hidden number of the four would be no secret, and more visitors than
+/// the senders that are shown would tell of those that are not. So visitors are shown only where neither gives anything
+/// away, and passers-by only beside the other three.
 fn disclose(sums: &Sums, from: String, to: String, quality: WifiQuality) -> WifiInterval {
     let others = (sums.random + sums.global).saturating_sub(sums.visitors);
     let (random, global) = (shown(sums.random), shown(sums.global));
-    let visitors = shown(sums.visitors).filter(|_| shown(others).is_some());
-    let passers_by =
-        shown(others).filter(|_| random.is_some() && global.is_some() && visitors.is_some());
+    let all_senders = random.is_some() && global.is_some();
+    let senders = random.unwrap_or(0) + global.unwrap_or(0);
+    let visitors = shown(sums.visitors)
+        .filter(|visitors| *visitors <= senders && (!all_senders || shown(others).is_some()));
+    let passers_by = (all_senders && visitors.is_some()).then_some(others);
     let ends = STAYS_S.iter().skip(1).copied().map(Some).chain([None]);
     let dwell = STAYS_S.iter().zip(ends).zip(sums.stays);
     WifiInterval {

@@ -195,7 +195,7 @@ fn prism(bytes: &[u8]) -> Option<Received<'_>> {
         }
     };
     let length = word(4)? as usize;
-    if length < FIRST_ITEM || length > LONGEST {
+    if !(FIRST_ITEM..=LONGEST).contains(&length) {
         return None;
     }
     let mut received = Received {

@@ -10,7 +10,7 @@
 //!
 //! - [`settings`]: the `[[wifi]]` section
 //! - [`link`], [`frame`]: from captured bytes to a probe request; pure
-//! - [`savefile`]: recordings (pcap and pcapng)
+//! - [`savefile`] reads recordings (pcap and pcapng)
 //! - [`radio`], [`socket`], [`filter`]: live capture from an interface in monitor mode
 //! - [`presence`], [`counting`]: who is a visitor, and the sums of an interval; pure
 //! - [`listener`]: the sensor

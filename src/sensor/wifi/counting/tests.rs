@@ -198,39 +198,66 @@ fn given_the_hourly_option_when_an_hour_passes_then_the_pepper_changes() {
     }
 }
 
+fn disclosed(random: u64, global: u64, visitors: u64) -> WifiInterval {
+    let sums = Sums {
+        random,
+        global,
+        visitors,
+        stays: [0, 1, 4, 5, 100, 0],
+    };
+    let quality = Meters::default().quality();
+    disclose(&sums, String::new(), String::new(), quality)
+}
+
+/// Plays somebody who knows the rules, sees what is disclosed, and lists everything it can have been.
 #[test]
 fn given_sums_when_disclosed_then_no_count_of_one_to_four_can_be_read_or_worked_out() {
-    let quality = Meters::default().quality();
-    let disclosed = |random, global, visitors| {
-        let sums = Sums {
-            random,
-            global,
-            visitors,
-            stays: [0, 1, 4, 5, 100, 0],
-        };
-        disclose(&sums, String::new(), String::new(), quality.clone())
-    };
-    for total_random in 0..12 {
-        for global in 0..12 {
-            for visitors in 0..=total_random + global {
-                let event = disclosed(total_random, global, visitors);
-                let others = total_random + global - visitors;
+    use std::collections::{BTreeMap, BTreeSet};
+    let mut possible: BTreeMap<_, [BTreeSet<u64>; 4]> = BTreeMap::new();
+    let mut all = Vec::new();
+    for random in 0..24 {
+        for global in 0..24 {
+            for visitors in 0..=random + global {
+                let event = disclosed(random, global, visitors);
                 let shown = [event.random, event.global, event.visitors, event.passers_by];
-                let truth = [total_random, global, visitors, others];
-                for (shown, truth) in shown.iter().zip(truth) {
-                    assert!(shown.is_none_or(|shown| shown == truth && !(1..5).contains(&shown)));
+                let truth = [random, global, visitors, random + global - visitors];
+                let sets = possible.entry(shown).or_default();
+                for (set, truth) in sets.iter_mut().zip(truth) {
+                    set.insert(truth);
                 }
-                // One unknown in random + global = visitors + passers-by is no secret.
-                let hidden = shown.iter().filter(|count| count.is_none()).count();
-                assert_ne!(hidden, 1, "{truth:?} is disclosed as {shown:?}");
+                all.push((shown, truth));
             }
         }
     }
-    let event = disclosed(40, 9, 7);
+    for (shown, truth) in all {
+        for ((shown, truth), possible) in shown.iter().zip(truth).zip(&possible[&shown]) {
+            assert!(shown.is_none_or(|shown| shown == truth && !(1..5).contains(&truth)));
+            let secret = (1..5).contains(&truth);
+            assert!(
+                !secret || possible.len() >= 4,
+                "{truth} is one of {possible:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn given_sums_when_disclosed_then_what_may_be_said_is_said() {
+    let said = |random, global, visitors| {
+        let event = disclosed(random, global, visitors);
+        (event.random, event.global, event.visitors, event.passers_by)
+    };
+    assert_eq!(said(40, 9, 7), (Some(40), Some(9), Some(7), Some(42)));
+    assert_eq!(said(40, 3, 7), (Some(40), None, Some(7), None));
+    assert_eq!(said(40, 9, 2), (Some(40), Some(9), None, None));
+    assert_eq!(said(40, 9, 47), (Some(40), Some(9), None, None));
     assert_eq!(
-        (event.random, event.global, event.visitors, event.passers_by),
-        (Some(40), Some(9), Some(7), Some(42))
+        said(0, 4, 0),
+        (Some(0), None, Some(0), None),
+        "an empty night"
     );
+    assert_eq!(said(0, 0, 0), (Some(0), Some(0), Some(0), Some(0)));
+    let event = disclosed(40, 9, 7);
     let dwell: Vec<_> = event
         .dwell
         .iter()

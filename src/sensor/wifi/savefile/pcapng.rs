@@ -202,7 +202,7 @@ impl Section {
 fn body_of(length: u32) -> Result<u64, Fault> {
     // Other blocks than packets may be long, but not longer than anything anybody writes.
     const LONGEST_BLOCK: u32 = 64 * LONGEST_FRAME as u32;
-    if length < FRAME_OF_BLOCK || length % 4 != 0 || length > LONGEST_BLOCK {
+    if !(FRAME_OF_BLOCK..=LONGEST_BLOCK).contains(&length) || !length.is_multiple_of(4) {
         return Err(odd_length());
     }
     Ok(u64::from(length - FRAME_OF_BLOCK))
