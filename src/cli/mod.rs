@@ -7,6 +7,7 @@ mod model;
 mod outbox;
 mod replay;
 mod run;
+mod scan;
 mod status;
 
 use std::ffi::OsString;
@@ -42,6 +43,8 @@ enum Command {
     Outbox(outbox::Args),
     /// The models: which there are, whether they work, how fast they are
     Model(model::Args),
+    /// What a scanned text or the codes on a picture become
+    Scan(scan::Args),
     /// Ask the running daemon how it is
     Status(status::Args),
 }
@@ -64,6 +67,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Outbox(args) => outbox::run(&args),
         Command::Model(args) => model::run(&args),
+        Command::Scan(args) => scan::run(&args),
         Command::Status(args) => status::run(&args),
     };
     result.unwrap_or_else(|error| {

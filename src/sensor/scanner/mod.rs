@@ -15,6 +15,7 @@ pub mod code;
 pub mod gs1;
 pub mod gtin;
 mod hid;
+pub mod image;
 mod layout;
 mod reader;
 pub mod redact;

@@ -20,6 +20,8 @@ mod table;
 mod dictionary_tests;
 #[cfg(test)]
 mod every_ai_tests;
+#[cfg(test)]
+mod link_tests;
 
 pub use checksum::{alpha_pair, check_digit, has_check_digit};
 pub use dates::full_date;

@@ -94,7 +94,7 @@ mod tests {
                 "(3102): must not come together with (3103)"
             ]
         );
-        assert!(faults("(02)09506000134352(37)5(3103)000100").is_empty());
+        assert!(faults("(00)006141411234567890(02)09506000134352(37)5(3103)000100").is_empty());
         assert!(faults("(01)09506000134352(37)5").len() >= 2);
     }
 }
