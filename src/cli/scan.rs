@@ -28,7 +28,7 @@ enum Action {
     /// What a scanner's text becomes: exactly what would be stored and sent, so personal data is left out
     #[command(after_help = PARSE_HELP)]
     Parse(Parse),
-    /// The codes on pictures (EAN, UPC, Code 128, GS1 DataBar, QR), shown as they are; payment codes are never shown
+    /// The codes on pictures (EAN, UPC, Code 128, QR), shown as they are; payment codes are never shown
     Decode(Decode),
 }
 

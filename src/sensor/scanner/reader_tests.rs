@@ -242,3 +242,42 @@ fn half_a_code_at_the_moment_of_unplugging_is_forgotten() {
     assert_eq!(rig.clock.now().boot, Duration::ZERO);
     assert_eq!(rig.end().len(), 1);
 }
+
+#[test]
+fn what_the_operating_system_says_becomes_a_next_step() {
+    let path = Path::new("/dev/x");
+    let cases = [
+        (
+            Kind::Serial,
+            Errno::ACCESS,
+            "add its user to the group dialout",
+        ),
+        (Kind::Hid, Errno::ACCESS, "add its user to the group input"),
+        (
+            Kind::Serial,
+            Errno::NOENT,
+            "plug it in, or see with `ls /dev/serial/by-id/`",
+        ),
+        (Kind::Serial, Errno::BUSY, "see which with `fuser /dev/x`"),
+        (
+            Kind::Hid,
+            Errno::NOTTY,
+            "choose the one whose name ends in -event-kbd",
+        ),
+        (
+            Kind::Serial,
+            Errno::NOMEM,
+            "unplug the scanner and plug it in again",
+        ),
+    ];
+    for (kind, errno, step) in cases {
+        let why = DeviceError::opening(path, kind, errno).to_string();
+        assert!(why.contains(step), "{why}");
+    }
+    for errno in [Errno::IO, Errno::NXIO, Errno::NODEV] {
+        assert_eq!(
+            DeviceError::reading(path, Kind::Serial, errno).why,
+            Why::Unplugged
+        );
+    }
+}
