@@ -178,62 +178,61 @@ fn unless_panic<T>(decode: impl FnOnce() -> rxing::common::Result<T>) -> Option<
     catch_unwind(AssertUnwindSafe(decode)).ok()?.ok()
 }
 
-/// Where a short retail code was read, other lines beside the one that was read are looked at, in shares of its length.
-const BESIDE: [f32; 8] = [-0.08, -0.06, -0.04, -0.02, 0.02, 0.04, 0.06, 0.08];
+/// Where a retail code was read, the strips beside the line that was read are looked at: their middles, in shares of the
+/// code's length.
+const BESIDE: [f32; 6] = [-0.16, -0.1, -0.06, 0.06, 0.1, 0.16];
 
-/// How many of them must say the same.
-const AGREE: usize = 2;
+/// How much of the code's length a strip is high, and its rows: what the local threshold needs.
+const STRIP: f32 = 0.08;
+const STRIP_ROWS: u32 = 40;
 
-/// Whether a code is more than one lucky line. Of the short retail codes every tenth piece of noise passes the check
-/// digit, a line across slanted bars above all; the others have better checksums, or a parity that checks them too.
+/// Whether a code is more than one lucky line. Every tenth piece of noise passes the check digit of a retail code, a line
+/// across slanted bars above all. The long ones have a parity that checks them too: one strip that says the same is
+/// enough for them, the short ones need two. Other kinds have better checksums.
 fn is_confirmed(picture: &GrayImage, result: &RXingResult) -> bool {
     let format = *result.getBarcodeFormat();
-    if !matches!(format, BarcodeFormat::EAN_8 | BarcodeFormat::UPC_E) {
-        return true;
-    }
+    let agree = match format {
+        BarcodeFormat::EAN_13 | BarcodeFormat::UPC_A => 1,
+        BarcodeFormat::EAN_8 | BarcodeFormat::UPC_E => 2,
+        _ => return true,
+    };
     let [from, to, ..] = result.getPoints() else {
         return false;
     };
-    let along = (to.x - from.x, to.y - from.y);
-    let says_the_same = |share: f32| {
-        // The line moved sideways by its share, and longer by a fifth at both ends for the quiet zones.
-        let start = (
-            from.x - along.1 * share - along.0 / 5.0,
-            from.y + along.0 * share - along.1 / 5.0,
-        );
-        line(picture, start, (along.0 * 1.4, along.1 * 1.4)).is_some_and(|luma| {
-            let again = unless_panic(|| {
-                let mut bitmap = BinaryBitmap::new(GlobalHistogramBinarizer::new(luma));
-                MultiUseMultiFormatReader::default()
-                    .decode_with_hints(&mut bitmap, &hints(&[format], false))
-            });
-            again.is_some_and(|again| again.getText() == result.getText())
-        })
+    let says_the_same = |middle: &f32| {
+        let luma = strip(picture, (from.x, from.y), (to.x, to.y), *middle)?;
+        let again = unless_panic(|| {
+            let mut bitmap = BinaryBitmap::new(HybridBinarizer::new(luma));
+            MultiUseMultiFormatReader::default()
+                .decode_with_hints(&mut bitmap, &hints(&[format], true))
+        })?;
+        (again.getText() == result.getText()).then_some(())
     };
-    BESIDE
-        .into_iter()
-        .filter(|share| says_the_same(*share))
-        .take(AGREE)
-        .count()
-        == AGREE
+    let same = BESIDE.iter().filter_map(says_the_same);
+    same.take(agree).count() == agree
 }
 
-/// The pixels on a line, as a picture of one row.
-fn line(picture: &GrayImage, start: (f32, f32), along: (f32, f32)) -> Option<Luma8LuminanceSource> {
-    let length = along.0.hypot(along.1).ceil();
+/// A strip along a line, level, longer than it by a fifth at both ends for the quiet zones.
+fn strip(
+    picture: &GrayImage,
+    from: (f32, f32),
+    to: (f32, f32),
+    middle: f32,
+) -> Option<Luma8LuminanceSource> {
+    let along = (to.0 - from.0, to.1 - from.1);
+    let length = (along.0.hypot(along.1) * 1.4).ceil();
     // Written so that NaN is refused too.
     if !(1.0..=4.0 * LONGEST_SIDE as f32).contains(&length) {
         return None;
     }
-    let pixels = (0..length as u16).map(|step| {
-        let share = f32::from(step) / length;
-        sampled(
-            picture,
-            start.0 + along.0 * share,
-            start.1 + along.1 * share,
-        )
+    let turned = GrayImage::from_fn(length as u32, STRIP_ROWS, |x, y| {
+        let forward = (x as f32 / length).mul_add(1.4, -0.2);
+        let aside = (y as f32 / STRIP_ROWS as f32 - 0.5).mul_add(STRIP, middle);
+        let x = from.0 + along.0 * forward - along.1 * aside;
+        let y = from.1 + along.1 * forward + along.0 * aside;
+        Luma([sampled(picture, x, y)])
     });
-    Luma8LuminanceSource::new(pixels.collect(), length as u32, 1).ok()
+    source(&turned)
 }
 
 fn found(result: &RXingResult) -> Option<Found> {

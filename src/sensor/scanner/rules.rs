@@ -15,7 +15,8 @@ pub struct Rules(pub Vec<Rule>);
 /// Payment codes are never touched by a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct Rule {
-    /// How such codes begin, without the AIM identifier; upper and lower case differ.
+    /// How such codes begin, without the AIM identifier; upper and lower case differ. Empty: only the length counts.
+    #[serde(default)]
     pub prefix: String,
     /// How many characters they have, 1..=4096; absent: any number.
     #[serde(default)]

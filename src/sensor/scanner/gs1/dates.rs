@@ -8,7 +8,7 @@ use jiff::civil::Date;
 #[must_use]
 pub fn full_date(text: &str, this_year: i16) -> Option<Date> {
     let (year, month, day) = (two(text, 0)?, two(text, 2)?, two(text, 4)?);
-    let year = i16::try_from(year).ok()?;
+    let year = i16::from(year);
     let mut century = this_year.div_euclid(100);
     let ahead = year - this_year.rem_euclid(100);
     if ahead >= 51 {

@@ -290,7 +290,7 @@ fn what_no_application_identifier_begins_ends_the_reading() {
             ""
         };
         let parsed = element_string(&format!("{ai}{value}{between}05123"));
-        let at = (ai.len() + value.len() + between.len()) as usize;
+        let at = ai.len() + value.len() + between.len();
         assert_eq!(
             only_fault(&parsed),
             &Fault::UnknownAi { at },

@@ -19,7 +19,7 @@ pub fn check(parsed: &mut Parsed) {
         let ai = || element.ai.clone();
         let groups = element.entry.requires;
         let complete = |group: &&[&str]| group.iter().all(|pattern| there(pattern, "").is_some());
-        if !groups.is_empty() && !groups.iter().any(|group| complete(group)) {
+        if !groups.is_empty() && !groups.iter().any(complete) {
             faults.push(Fault::Alone {
                 ai: ai(),
                 one_of: said(groups),
