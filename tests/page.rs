@@ -2,159 +2,24 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may
 
+#[path = "common/formats.rs"]
+mod formats;
 #[path = "common/program.rs"]
 mod program;
 #[path = "common/recording.rs"]
 mod recording;
+#[path = "common/site.rs"]
+mod site;
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use footfall::demo::SyntheticShop;
-use program::{Daemon, Home, ended, library, skipped};
+use formats::{matches_schema, prometheus};
+use program::{Home, ended, library, skipped};
 use serde_json::Value;
-
-const PIN: &str = "274916";
-/// A name under which a caller is not on the box.
-const ELSEWHERE: &str = "192.168.7.7:8080";
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A daemon with a page.
-struct Site {
-    port: u16,
-    daemon: Daemon,
-}
-
-/// An answer to a request.
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: Vec<u8>,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    /// The session that was opened, as a `Cookie` header.
-    fn session(&self) -> String {
-        let cookie = self.header("set-cookie").unwrap();
-        for part in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age="] {
-            assert!(cookie.contains(part), "{cookie}");
-        }
-        format!("Cookie: {}\r\n", cookie.split(';').next().unwrap())
-    }
-}
-
-impl Site {
-    /// Starts a daemon whose `[status]` has these further lines and whose config ends with `sensors`.
-    fn start(home: &Home, status: &str, sensors: &str) -> Self {
-        let port = free_port();
-        let listen = format!("listen = \"127.0.0.1:{port}\"\n{status}");
-        let path = home.config("page.toml", "listen = \"\"", &listen);
-        let text = std::fs::read_to_string(path).unwrap();
-        let text = text.split("[[camera]]").next().unwrap().to_owned() + sensors;
-        let config = home.put("page.toml", text.as_bytes());
-        let mut daemon = Daemon::start(home, &config);
-        daemon.says("status page");
-        Self { port, daemon }
-    }
-
-    /// A daemon that asks for [`PIN`].
-    fn with_pin(home: &Home, status: &str, sensors: &str) -> Self {
-        set_pin(home, PIN);
-        Self::start(home, &format!("pin_file = \"pin\"\n{status}"), sensors)
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream
-    }
-
-    /// Sends a request with these further header lines to the page under the name `host`.
-    fn ask(&self, line: &str, host: &str, headers: &str, body: &str) -> Answer {
-        let request = format!(
-            "{line} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        self.send(request.as_bytes())
-    }
-
-    fn send(&self, request: &[u8]) -> Answer {
-        let mut stream = self.connect();
-        // A server that has heard enough answers and closes; what it says is looked at, not what it did not take.
-        let _ = stream.write_all(request);
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
-        let body = end.map_or_else(Vec::new, |end| answer.split_off(end + 4));
-        let head = String::from_utf8_lossy(&answer).into_owned();
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
-        Answer {
-            status: status.unwrap_or(0),
-            head,
-            body,
-        }
-    }
-
-    fn get(&self, path: &str) -> Answer {
-        self.ask(&format!("GET {path}"), &self.host(), "", "")
-    }
-
-    fn host(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
-    }
-
-    fn log_in(&self, pin: &str) -> Answer {
-        let form = "Origin: http://192.168.7.7:8080\r\nContent-Type: application/x-www-form-urlencoded\r\n";
-        self.ask("POST /login", ELSEWHERE, form, &format!("pin={pin}"))
-    }
-}
-
-fn set_pin(home: &Home, pin: &str) {
-    let path = home.path("pin");
-    let mut command = home.footfall(["status", "pin", "--file", path.to_str().unwrap()]);
-    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-    let line = format!("{pin}\n");
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(line.as_bytes())
-        .unwrap();
-    assert!(child.wait().unwrap().success());
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-/// A camera that sees the synthetic shop for ever.
-fn shop_camera(home: &Home) -> String {
-    recording::record(&home.path("shop"));
-    let line = SyntheticShop::new(1, 1.0, 10.0).line();
-    format!(
-        "[[camera]]\nid = \"door\"\nfile = \"shop\"\nrepeat = true\npicture_fps = 20.0\nmodel = \"demo-shop.toml\"\n\
-         [[camera.line]]\nid = \"line\"\npoints = {:?}\nleft = \"street\"\nright = \"shop\"\n",
-        line.points
-    )
-}
+use site::{ELSEWHERE, PIN, Site, shop_camera};
 
 #[test]
 fn who_is_not_on_the_box_sees_nothing_without_the_pin_and_everything_with_it() {
@@ -481,80 +346,6 @@ fn the_metrics_are_what_prometheus_reads_and_the_api_is_what_its_description_say
         ["schema"];
     matches_schema(&report, schema, &described, "status");
     assert_eq!(site.daemon.stop(), 0);
-}
-
-/// A small reader of the text format 0.0.4: samples by name and labels. Fails on what Prometheus would refuse.
-fn prometheus(text: &str) -> BTreeMap<String, f64> {
-    assert!(text.ends_with('\n'));
-    let (mut samples, mut announced) = (BTreeMap::new(), BTreeMap::new());
-    let mut current = String::new();
-    for line in text.lines() {
-        if let Some(rest) = line.strip_prefix("# ") {
-            let mut words = rest.splitn(3, ' ');
-            let (what, name) = (words.next().unwrap(), words.next().unwrap().to_owned());
-            assert!(!words.next().unwrap().is_empty(), "{line}");
-            let twice = announced.insert((what.to_owned(), name.clone()), ());
-            assert!(
-                twice.is_none() && ["HELP", "TYPE"].contains(&what),
-                "{line}"
-            );
-            current = name;
-            continue;
-        }
-        let (sample, value) = line.rsplit_once(' ').unwrap();
-        let (name, labels) = sample.split_once('{').unwrap_or((sample, "}"));
-        assert_eq!(name, current, "samples stand below their TYPE");
-        assert!(labels.ends_with('}'), "{line}");
-        assert!(
-            name.bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
-            "{line}"
-        );
-        let twice = samples.insert(sample.to_owned(), value.parse().unwrap());
-        assert!(twice.is_none(), "{line}");
-    }
-    assert_eq!(announced.len() % 2, 0);
-    samples
-}
-
-/// Checks the parts of JSON Schema that our schemas use to say what there is: references, types, properties, required.
-fn matches_schema(value: &Value, schema: &Value, root: &Value, place: &str) {
-    if let Some(target) = schema["$ref"].as_str() {
-        let target = root.pointer(target.strip_prefix('#').unwrap()).unwrap();
-        return matches_schema(value, target, root, place);
-    }
-    if let Some(types) = schema.get("type") {
-        let kind = match value {
-            Value::Null => "null",
-            Value::Bool(_) => "boolean",
-            Value::Number(number) if number.is_f64() => "number",
-            Value::Number(_) => "integer",
-            Value::String(_) => "string",
-            Value::Array(_) => "array",
-            Value::Object(_) => "object",
-        };
-        let fits = |wanted: &Value| wanted == kind || (wanted == "number" && kind == "integer");
-        let fits = types
-            .as_array()
-            .map_or_else(|| fits(types), |all| all.iter().any(fits));
-        assert!(fits, "{place}: {kind} instead of {types}");
-    }
-    for name in schema["required"].as_array().into_iter().flatten() {
-        assert!(
-            value.get(name.as_str().unwrap()).is_some(),
-            "{place}: no {name}"
-        );
-    }
-    if let (Some(properties), Some(map)) = (schema["properties"].as_object(), value.as_object()) {
-        for (name, value) in map {
-            let schema = properties.get(name);
-            let schema = schema.unwrap_or_else(|| panic!("{place}: {name} is not described"));
-            matches_schema(value, schema, root, &format!("{place}.{name}"));
-        }
-    }
-    for value in value.as_array().into_iter().flatten() {
-        matches_schema(value, &schema["items"], root, &format!("{place}[]"));
-    }
 }
 
 #[test]

@@ -144,7 +144,7 @@ texts! {
     no_such_sensor: "This camera is not set up (any more).", "该摄像头未设置或已移除。";
     back: "All sensors", "全部传感器";
     preview_alt: "Camera picture with people made unrecognisable", "摄像头画面（人物已模糊处理）";
-    preview_note: "People are made unrecognisable before the picture leaves the camera. Nothing is stored. The arrow on a line shows the way in.", "画面离开摄像头前，人物已被模糊处理；不保存任何图像。线上的箭头表示进入方向。";
+    preview_note: "Whoever the detector finds is made unrecognisable before the picture leaves the camera. Nothing is stored. The arrow on a line shows the way in.", "画面离开摄像头前，检测到的人物已被模糊处理；不保存任何图像。线上的箭头表示进入方向。";
     preview_none: "No picture yet. Look at the camera's state below.", "暂无画面。请查看下方摄像头状态。";
     way_in: "from {} ", "从“{}”";
     way_to: "to {}", "到“{}”";
