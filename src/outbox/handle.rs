@@ -32,12 +32,12 @@ pub struct Options {
     pub segment_events: u64,
     /// Age at which a segment is sealed.
     pub segment_age: Duration,
-    /// Events that sealed segments keep after they are acknowledged, about: today's totals are rebuilt from them.
-    pub kept_events: u64,
+    /// Newest sealed segments that stay even when they are acknowledged: today's totals are rebuilt from them.
+    pub kept_segments: usize,
 }
 
 impl Options {
-    /// The measured defaults: 8 MB, 2,000 events, one day, 50,000 events kept. sled keeps nearly all of its head in
+    /// The measured defaults: 8 MB, 2,000 events, one day, 25 sealed segments kept. sled keeps nearly all of its head in
     /// memory, so the segment's size is what bounds the memory, not the cache.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>) -> Self {
@@ -46,7 +46,7 @@ impl Options {
             cache_bytes: 8 << 20,
             segment_events: 2_000,
             segment_age: Duration::from_secs(24 * 3600),
-            kept_events: 50_000,
+            kept_segments: 25,
         }
     }
 }
@@ -93,7 +93,7 @@ impl Outbox {
             cache_bytes,
             segment_events: options.segment_events.max(1),
             segment_age_s: i64::try_from(options.segment_age.as_secs()).unwrap_or(i64::MAX),
-            kept_events: options.kept_events,
+            kept_segments: options.kept_segments,
         };
         let failed = |error| OutboxError::io(&dir, "start the writer of", error);
         let (chain, recovery) = recovery::open(layout, clock)?;

@@ -147,20 +147,16 @@ impl State {
                 .is_some_and(|head| head.ordinal == ordinal)
     }
 
-    /// Acknowledged segments that may be dropped, oldest first. The newest sealed ones stay, one at least, until they
-    /// hold `kept` events: today's totals are rebuilt from them after a restart.
+    /// Acknowledged segments that may be dropped, oldest first. The newest `kept` sealed ones stay: today's totals are
+    /// rebuilt from them after a restart.
     #[must_use]
-    pub fn droppable(&self, kept: u64) -> Vec<u64> {
-        let mut newer = 0;
-        let mut droppable: Vec<u64> = Vec::new();
-        for (index, (&ordinal, closed)) in self.closed.iter().rev().enumerate() {
-            if index > 0 && newer >= kept && closed.is_acked(&self.streams) {
-                droppable.push(ordinal);
-            }
-            newer += closed.present.0.iter().map(RangeSet::total).sum::<u64>();
-        }
-        droppable.reverse();
-        droppable
+    pub fn droppable(&self, kept: usize) -> Vec<u64> {
+        let older = self
+            .closed
+            .iter()
+            .take(self.closed.len().saturating_sub(kept));
+        let acked = older.filter(|(_, closed)| closed.is_acked(&self.streams));
+        acked.map(|(&ordinal, _)| ordinal).collect()
     }
 
     /// The acknowledged ranges of all streams.
@@ -301,11 +297,10 @@ mod tests {
         all.closed.insert(3, closed(11..=12));
         all.streams[Stream::Count] = state(12);
         all.streams[Stream::Count].ack(&(6..=12));
-        assert_eq!(all.droppable(0), [2]);
+        assert_eq!(all.droppable(1), [2]);
         all.streams[Stream::Count].ack(&(1..=5));
-        assert_eq!(all.droppable(2), [1, 2]);
-        assert_eq!(all.droppable(3), [1]);
-        assert_eq!(all.droppable(7), [1]);
-        assert_eq!(all.droppable(8), [0; 0]);
+        assert_eq!(all.droppable(1), [1, 2]);
+        assert_eq!(all.droppable(2), [1]);
+        assert_eq!(all.droppable(9), [0; 0]);
     }
 }
