@@ -38,6 +38,7 @@ fn open(dir: &Path, segment_events: u64) -> (Outbox, footfall::outbox::Recovery)
     let options = Options {
         segment_events,
         cache_bytes: 1 << 20,
+        kept_segments: 1,
         ..Options::new(dir)
     };
     Outbox::open(options, identity, clock()).unwrap()

@@ -37,6 +37,8 @@ pub struct Layout {
     pub segment_events: u64,
     /// Seconds after which a segment with events is sealed.
     pub segment_age_s: i64,
+    /// Newest sealed segments that stay even when they are acknowledged.
+    pub kept_segments: usize,
 }
 
 /// The writer's hold on the chain.
@@ -239,7 +241,7 @@ impl Chain {
     /// # Errors
     /// Any I/O error; what could not be dropped is dropped later.
     pub fn drop_acked(&mut self) -> io::Result<()> {
-        let droppable = self.shared.state().droppable();
+        let droppable = self.shared.state().droppable(self.layout.kept_segments);
         if droppable.is_empty() {
             return Ok(());
         }

@@ -148,11 +148,14 @@ impl State {
                 .is_some_and(|head| head.ordinal == ordinal)
     }
 
-    /// Acknowledged segments that may be dropped, oldest first. The newest sealed one stays: today's totals are rebuilt
-    /// from it after a restart.
+    /// Acknowledged segments that may be dropped, oldest first. The newest `kept` sealed ones stay: today's totals are
+    /// rebuilt from them after a restart.
     #[must_use]
-    pub fn droppable(&self) -> Vec<u64> {
-        let older = self.closed.iter().take(self.closed.len().saturating_sub(1));
+    pub fn droppable(&self, kept: usize) -> Vec<u64> {
+        let older = self
+            .closed
+            .iter()
+            .take(self.closed.len().saturating_sub(kept));
         let acked = older.filter(|(_, closed)| closed.is_acked(&self.streams));
         acked.map(|(&ordinal, _)| ordinal).collect()
     }
@@ -286,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn acknowledged_segments_may_go_but_the_newest_sealed_one_stays() {
+    fn acknowledged_segments_may_go_but_the_newest_sealed_ones_stay() {
         let closed = |range| {
             let mut present = PerStream::<RangeSet>::default();
             present[Stream::Count].insert(range);
@@ -298,8 +301,10 @@ mod tests {
         all.closed.insert(3, closed(11..=12));
         all.streams[Stream::Count] = state(12);
         all.streams[Stream::Count].ack(&(6..=12));
-        assert_eq!(all.droppable(), [2]);
+        assert_eq!(all.droppable(1), [2]);
         all.streams[Stream::Count].ack(&(1..=5));
-        assert_eq!(all.droppable(), [1, 2]);
+        assert_eq!(all.droppable(1), [1, 2]);
+        assert_eq!(all.droppable(2), [1]);
+        assert_eq!(all.droppable(9), [0; 0]);
     }
 }

@@ -79,6 +79,7 @@ pub fn open(dir: &Path, segment_events: u64) -> (Outbox, Recovery) {
     let options = Options {
         cache_bytes: 1 << 20,
         segment_events,
+        kept_segments: 1,
         ..Options::new(dir)
     };
     Outbox::open_with(options, identity(), clock, Duration::from_millis(1)).unwrap()
