@@ -8,18 +8,19 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use anyhow::Context;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde::Deserialize;
 
 use super::around::{Around, Happening, Probe};
 use crate::clock::SharedClock;
-use crate::metric::{Counter, Reading};
+use crate::metric::{Counter, Gauge, Reading};
 use crate::sensor::gpio::fake::Board;
 use crate::sensor::gpio::{Chip, MoodCell};
 use crate::sensor::wifi::link::Link;
 use crate::sensor::wifi::listener::Listener;
 use crate::sensor::wifi::radio::{Radio, RadioError};
-use crate::sensor::{Face, Fitted, House, gpio, scanner, wifi};
+use crate::sensor::{Fitted, House, gpio, scanner, wifi};
 
 /// The pin of the door's contact.
 const DOOR_PIN: u32 = 17;
@@ -46,7 +47,10 @@ pub struct Devices {
     _slave: OwnedFd,
     board: Board,
     seen: Seen,
-    sent: [u64; 3],
+    /// Frames and scans so far.
+    sent: [u64; 2],
+    /// How often the door has been opened, and whether it is open now.
+    door: (u64, bool),
 }
 
 /// What the sensors say they have taken.
@@ -55,7 +59,7 @@ struct Seen {
     codes: Counter,
     repeated: Counter,
     opened: Counter,
-    closed: Counter,
+    open: Gauge,
 }
 
 impl Devices {
@@ -92,13 +96,19 @@ impl Devices {
             &MoodCell::default(),
             &chip,
         ));
-        let of = |kind: &str, name: &str| counter(&fitted, kind, name);
+        let of = |kind: &str, name: &str| match reading(&fitted, kind, name)? {
+            Reading::Counter(counter) => Ok(counter),
+            Reading::Gauge(_) => anyhow::bail!("{name} of {kind} is no counter"),
+        };
+        let Reading::Gauge(open) = reading(&fitted, "gpio", "open")? else {
+            anyhow::bail!("the door does not say whether it is open");
+        };
         let seen = Seen {
             frames: of("wifi", "frames")?,
             codes: of("scanner", "codes")?,
             repeated: of("scanner", "duplicates")?,
             opened: of("gpio", "opened")?,
-            closed: of("gpio", "closed")?,
+            open,
         };
         let devices = Self {
             around,
@@ -111,7 +121,8 @@ impl Devices {
             line: File::from(master),
             board,
             seen,
-            sent: [0; 3],
+            sent: [0; 2],
+            door: (0, false),
         };
         Ok((devices, fitted))
     }
@@ -135,7 +146,7 @@ impl Devices {
                 }
                 Happening::Door { open } => {
                     self.board.set(DOOR_PIN, open);
-                    self.sent[2] += 1;
+                    self.door = (self.door.0 + u64::from(open), open);
                 }
             }
         }
@@ -153,7 +164,8 @@ impl Devices {
     pub fn settle_door(&self) -> anyhow::Result<()> {
         let seen = &self.seen;
         settle("door", || {
-            seen.opened.get() + seen.closed.get() >= self.sent[2]
+            let (opened, open) = self.door;
+            seen.opened.get() == opened && (seen.open.get() > 0.0) == open
         })
     }
 }
@@ -168,19 +180,15 @@ fn settle(what: &str, mut done: impl FnMut() -> bool) -> anyhow::Result<()> {
     anyhow::bail!("the {what} does not take what happens in the shop")
 }
 
-fn counter(fitted: &[Fitted], kind: &str, name: &str) -> anyhow::Result<Counter> {
-    let faces = fitted.iter().map(|fitted| &fitted.face);
-    let of = |face: &Face| {
-        let metric = face.metrics.iter().find(|metric| metric.name == name)?;
-        match &metric.reading {
-            Reading::Counter(counter) => Some(counter.clone()),
-            Reading::Gauge(_) => None,
-        }
-    };
-    faces
-        .filter(|face| face.kind == kind)
-        .find_map(of)
-        .ok_or_else(|| anyhow::anyhow!("no {kind} counts {name}"))
+/// A number that a sensor of this kind counts about itself.
+fn reading(fitted: &[Fitted], kind: &str, name: &str) -> anyhow::Result<Reading> {
+    let mut metrics = fitted
+        .iter()
+        .filter(|fitted| fitted.face.kind == kind)
+        .flat_map(|fitted| &fitted.face.metrics);
+    let metric = metrics.find(|metric| metric.name == name);
+    let metric = metric.with_context(|| format!("no {kind} counts {name}"))?;
+    Ok(metric.reading.clone())
 }
 
 /// The radio's end of the synthetic air.
