@@ -2,6 +2,8 @@
 //!
 //! The folders are test data of zxing-cpp, found through FOOTFALL_DATA, each picture with its text beside it.
 
+#![allow(clippy::unwrap_used)] // a test may
+
 use std::path::{Path, PathBuf};
 
 use footfall::sensor::scanner::aim::Symbology;
@@ -62,7 +64,7 @@ fn ratio(folder: &Path) -> (usize, usize, usize) {
     (right, wrong, all)
 }
 
-/// Read and shown are the numbers of rxing 0.9.3; the floor is below them so that another release may differ a little.
+/// rxing 0.9.3 reads 229 of 316, 2 of them wrongly; the floor leaves another release some room.
 #[test]
 fn photographs_of_codes_are_read() {
     let Some(root) = folder() else { return };
@@ -81,8 +83,8 @@ fn photographs_of_codes_are_read() {
     }
     let (right, wrong, all) = sums;
     println!("all: {right} of {all} read, {wrong} read wrongly");
-    assert!(right * 10 >= all * 6, "{right} of {all}");
-    assert!(wrong * 50 <= all, "{wrong} of {all}");
+    assert!(right * 10 >= all * 7, "{right} of {all}");
+    assert!(wrong * 100 <= all, "{wrong} of {all}");
 }
 
 #[test]

@@ -110,7 +110,9 @@ fn parse(args: &Parse) -> anyhow::Result<ExitCode> {
         dates: elements()
             .filter_map(|(ai, value)| Some((ai.to_owned(), date(ai, value, this_year)?)))
             .collect(),
-        digital_link: link::build(link::CANONICAL, elements()).ok(),
+        digital_link: link::build(link::CANONICAL, elements())
+            .ok()
+            .filter(|_| code.faults.is_empty()),
         code,
     };
     if args.json {
