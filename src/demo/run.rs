@@ -138,7 +138,9 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     };
     let around = Around::new(options.seed, shop.script(), options.seconds);
     let (devices, fitted) = Devices::new(around.clone(), &house)?;
-    let camera = camera(shop, devices, &runtime, &house, &shop_clock);
+    // They stay until their sensors have stopped: nothing is unplugged at the end of a day.
+    let devices = Arc::new(Mutex::new(devices));
+    let camera = camera(shop, Arc::clone(&devices), &runtime, &house, &shop_clock);
     let roster = Roster::default();
     let fleet = Fleet::new(&Arc::new(Restarts::default()), &roster);
     fleet.set(fitted).await;
@@ -175,6 +177,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
         .await?;
     watch_the_shop(camera, frames).await?;
     fleet.stop().await;
+    drop(devices);
     // Stored in order: once this one is durable, so is everything the sensors handed over.
     let last = DeviceHealth {
         rss_bytes: system::rss_bytes(),
@@ -214,7 +217,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
 
 fn camera(
     shop: SyntheticShop,
-    devices: Devices,
+    devices: Arc<Mutex<Devices>>,
     runtime: &Arc<Runtime>,
     house: &House,
     clock: &Arc<FakeClock>,

@@ -1,7 +1,7 @@
 //! The synthetic shop's own time: each frame moves the demo's clock, so that the shop may run faster than life while
 //! every event carries the time at which it happened in the shop.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::SyntheticShop;
@@ -15,12 +15,16 @@ pub struct DrivingShop {
     clock: Arc<FakeClock>,
     shown: Duration,
     /// What else is in the shop.
-    devices: Devices,
+    devices: Arc<Mutex<Devices>>,
 }
 
 impl DrivingShop {
     #[must_use]
-    pub const fn new(shop: SyntheticShop, clock: Arc<FakeClock>, devices: Devices) -> Self {
+    pub const fn new(
+        shop: SyntheticShop,
+        clock: Arc<FakeClock>,
+        devices: Arc<Mutex<Devices>>,
+    ) -> Self {
         Self {
             shop,
             clock,
@@ -33,7 +37,7 @@ impl DrivingShop {
 impl FrameSource for DrivingShop {
     fn next_frame(&mut self, frame: &mut Frame) -> Result<Next, CameraError> {
         let next = self.shop.next_frame(frame)?;
-        let devices = &mut self.devices;
+        let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
         let happened = match next {
             Next::Frame => {
                 self.clock.advance(frame.at.saturating_sub(self.shown));

@@ -226,11 +226,14 @@ impl Watch {
             ));
         } else if let Some(words) = self.machine.trouble() {
             self.trouble(words);
-        } else if self
-            .health
-            .set(State::Ok, self.machine.fine(), self.house.clock.now())
-        {
-            info!(gpio = self.id, "watching");
+        } else {
+            let before = self.health.get().state;
+            self.health
+                .set(State::Ok, self.machine.fine(), self.house.clock.now());
+            // The words change with every door that opens; the log tells of changes in health.
+            if before != State::Ok {
+                info!(gpio = self.id, "watching");
+            }
         }
     }
 
