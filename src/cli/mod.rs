@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod check;
+mod command;
 mod demo;
 pub mod exit;
 mod model;
@@ -44,6 +45,9 @@ enum Command {
     Model(model::Args),
     /// Ask the running daemon how it is
     Status(status::Args),
+    /// The operator's side of signed commands: make keys, sign a command
+    #[command(name = "command")]
+    Sign(command::Args),
 }
 
 /// Runs the command line `args` (the program's name first).
@@ -65,6 +69,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Outbox(args) => outbox::run(&args),
         Command::Model(args) => model::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Sign(args) => command::run(&args),
     };
     result.unwrap_or_else(|error| {
         let _ = writeln!(std::io::stderr(), "footfall: {}", exit::text(&error));
