@@ -22,6 +22,7 @@
 //! - [`app`]: wires all of it; the only place that knows every room
 //! - [`cli`]: one file per subcommand
 //! - [`stop`], [`words`], [`metric`]: the wish to stop, sentences in two languages, numbers for the page
+//! - [`logging`]: the log and its level
 //! - [`durable`]: the one way a small file is written so that it survives a power cut
 
 pub mod app;
@@ -32,6 +33,7 @@ pub mod config;
 pub mod demo;
 pub mod durable;
 pub mod event;
+pub mod logging;
 pub mod metric;
 pub mod outbox;
 pub mod sensor;

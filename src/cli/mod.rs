@@ -78,17 +78,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn start_logging() {
-    use std::io::IsTerminal;
-    use tracing_subscriber::EnvFilter;
-
-    let quiet_dependencies = "info,rumqttc=warn,rumqttd=off,ort=warn,sled=warn";
-    let filter = EnvFilter::try_from_env("FOOTFALL_LOG")
-        .unwrap_or_else(|_| EnvFilter::new(quiet_dependencies));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    crate::logging::start();
     // One line like every other fact; some panics of dependencies are caught and become plain faults.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);

@@ -72,7 +72,8 @@ impl Deadline {
     }
 }
 
-/// Judges `claims`. `floor`: the latest moment this box has ever known for sure; whatever the clock says, it is later.
+/// Judges `claims`. `floor`: the latest moment this box has known for sure; a clock that is not synced may be behind it,
+/// the truth is not. A synced clock is believed: had it once been ahead, the floor would shut the box for years.
 ///
 /// # Errors
 /// [`Unfit`]
@@ -94,9 +95,6 @@ pub fn judge(
     if claims.exp - claims.iat > LONGEST_LIFE_S {
         return Err(Unfit::LongLived);
     }
-    if claims.exp <= floor.as_second() {
-        return Err(Unfit::Expired);
-    }
     if arrival.at.synced {
         let now = arrival.at.wall.as_second();
         if claims.iat > now + AHEAD_S {
@@ -108,7 +106,7 @@ pub fn judge(
         return Ok(Deadline::Wall(claims.exp));
     }
     let left = arrival.expires_in.ok_or(Unfit::NoTime)?;
-    if left.is_zero() {
+    if left.is_zero() || claims.exp <= floor.as_second() {
         return Err(Unfit::Expired);
     }
     // The signer's lifetime bounds what the unsigned interval claims.
@@ -209,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_had_expired_before_the_clock_was_lost_stays_expired() {
+    fn with_an_unsynced_clock_what_had_expired_before_stays_expired() {
         let floor = Timestamp::from_second(NOW - 100).unwrap();
         let judged = |claims: &Claims| judge(claims, &identity(), arrival(false, Some(30)), floor);
         assert_eq!(judged(&claims("box-0042", -600, -100)), Err(Unfit::Expired));

@@ -51,10 +51,7 @@ impl Faulty<'_, '_> {
     }
 
     /// What a sensor's own settings say of themselves.
-    #[expect(
-        dead_code,
-        reason = "the first sensor with settings of its own uses it"
-    )]
+    #[expect(dead_code, reason = "the first sensor with settings of its own uses it")]
     fn section(&mut self, key: &str, flaws: Vec<Flaw>) {
         for (name, expected) in flaws {
             self.add(&format!("{key}.{name}"), &expected);

@@ -97,7 +97,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     let (stop, stopped) = watch::channel(false);
     let birth = uplink::Birth {
         version: env!("CARGO_PKG_VERSION").into(),
-        config_sha256: String::new(),
+        config_sha256: watch::channel(String::new()).1,
         capabilities: Vec::new(),
     };
     let uplink = tokio::spawn(
@@ -107,6 +107,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
             clock: Arc::clone(&clock),
             status: link_status,
             birth,
+            desk: None,
             grace: PATIENCE,
         }
         .run(stopped),
@@ -291,12 +292,13 @@ async fn open_page(
         identity: identity.clone(),
         clock: Arc::clone(clock) as SharedClock,
         started: clock.now(),
-        config_sha256: "(demo)".into(),
+        config_sha256: watch::channel("(demo)".to_owned()).1,
         data_dir: data.to_owned(),
         outbox: outbox.clone(),
         link,
         today: Arc::clone(&today),
         restarts: Arc::new(Restarts::default()),
+        commands: Default::default(),
         sensors: roster,
     });
     let mut changed = outbox.changed();
