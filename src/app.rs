@@ -127,11 +127,15 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
                 desk = Some(dispatcher);
                 worker = Some(hands);
             }
-            Err(why) => error!(%why, "no commands: their journal cannot be opened; check the storage; counting goes on"),
+            Err(why) => {
+                error!(%why, "no commands: their journal cannot be opened; check the storage; counting goes on")
+            }
         }
     }
     let capabilities = match desk {
-        Some(_) => commands::NAMES.map(|name| format!("command.{name}")).to_vec(),
+        Some(_) => commands::NAMES
+            .map(|name| format!("command.{name}"))
+            .to_vec(),
         None => Vec::new(),
     };
     let uplink_task = link.map(|settings| {

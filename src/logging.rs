@@ -72,7 +72,10 @@ pub fn start() {
 #[must_use]
 pub fn is_part(part: &str) -> bool {
     let fine = |name: &str| {
-        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        !name.is_empty()
+            && name
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
     };
     part.len() <= 64 && part.split("::").all(fine)
 }
@@ -119,7 +122,16 @@ mod tests {
         for part in ["uplink", "sensor::camera", "outbox"] {
             assert!(is_part(part), "{part}");
         }
-        for part in ["", "a,rumqttc=trace", "a=b", "::a", "a::", "A", "a b", "a[x]"] {
+        for part in [
+            "",
+            "a,rumqttc=trace",
+            "a=b",
+            "::a",
+            "a::",
+            "A",
+            "a b",
+            "a[x]",
+        ] {
             assert!(!is_part(part), "{part}");
         }
     }

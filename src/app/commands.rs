@@ -118,7 +118,8 @@ impl LiveConfig {
         let (dir, stored) = (self.owner.config.outbox.dir.clone(), changed.clone());
         let stored = spawn_blocking(move || stored.store(&dir)).await;
         let storage = |why: String| {
-            let message = format!("the changed config cannot be stored ({why}); nothing was changed");
+            let message =
+                format!("the changed config cannot be stored ({why}); nothing was changed");
             PatchFault::Storage(message)
         };
         stored

@@ -154,10 +154,7 @@ impl Bench {
     }
 
     /// Whether a command may be begun: its handler, and its place among the open ones.
-    fn admit(
-        &self,
-        entry: &Entry,
-    ) -> Result<(Arc<dyn Handler>, OwnedSemaphorePermit), Trouble> {
+    fn admit(&self, entry: &Entry) -> Result<(Arc<dyn Handler>, OwnedSemaphorePermit), Trouble> {
         let handler = self.handlers.get(entry.name.as_str()).ok_or_else(|| {
             let known: Vec<&str> = self.handlers.keys().copied().collect();
             let message = format!("this box knows no such command, but {}", known.join(", "));
@@ -175,7 +172,9 @@ impl Bench {
             return Err(Trouble::rejected("out_of_order", message));
         }
         let place = Arc::clone(&self.open).try_acquire_owned().map_err(|_| {
-            let message = format!("{MOST_OPEN} commands are at work already; send it again later with a new id");
+            let message = format!(
+                "{MOST_OPEN} commands are at work already; send it again later with a new id"
+            );
             Trouble::rejected("busy", message)
         })?;
         Ok((Arc::clone(handler), place))
@@ -307,7 +306,12 @@ impl Bench {
         if !limiter.allows(now) {
             return;
         }
-        warn!(id = id.map(CommandId::as_str), code = trouble.code, vouched, "a command is refused");
+        warn!(
+            id = id.map(CommandId::as_str),
+            code = trouble.code,
+            vouched,
+            "a command is refused"
+        );
         let Some(id) = id.filter(|id| !self.journal().knows(id)) else {
             return;
         };

@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 
 use super::bench::{Begun, Bench, STORE_AGAIN};
 use super::counters::Counters;
+use super::envelope;
 use super::handlers::Handler;
 use super::journal::{Entry, Journal};
 use super::judge::Arrival;
@@ -22,7 +23,7 @@ use super::key::Keys;
 use super::response::{State, Trouble};
 use crate::clock::SharedClock;
 use crate::event::Identity;
-use crate::uplink::desk::{Answer, COMMANDS_AHEAD, Desk, Message};
+use crate::uplink::desk::{Answer, COMMANDS_HELD, Desk, Message};
 use crate::uplink::topics::Topics;
 
 /// What a dispatcher works with.
@@ -62,7 +63,7 @@ impl Dispatcher {
     /// The journal cannot be read or made.
     pub fn open(setup: Setup, dir: &Path) -> io::Result<(Arc<Self>, Worker)> {
         let (journal, open) = Journal::open(dir)?;
-        let (tx, inbox) = mpsc::channel(usize::from(COMMANDS_AHEAD) * 2);
+        let (tx, inbox) = mpsc::channel(COMMANDS_HELD);
         let bench = Arc::new(Bench::new(setup, journal));
         let dispatcher = Self {
             inbox: tx,
@@ -73,7 +74,10 @@ impl Dispatcher {
 }
 
 impl Desk for Dispatcher {
-    fn deliver(&self, message: Message) -> Option<oneshot::Receiver<()>> {
+    fn deliver(&self, mut message: Message) -> Option<oneshot::Receiver<()>> {
+        // One byte too many is as wrong as a megabyte, and needs less room.
+        message.payload.truncate(envelope::LONGEST + 1);
+        message.payload.shrink_to_fit();
         let (durable, receipt) = oneshot::channel();
         let arrival = Arrival {
             at: self.bench.setup.clock.now(),
@@ -117,7 +121,9 @@ impl Desk for Dispatcher {
                 waiting.answer.payload.len()
             ),
         );
-        let payload = self.bench.encode(&waiting.id, None, State::Failed, Err(&trouble));
+        let payload = self
+            .bench
+            .encode(&waiting.id, None, State::Failed, Err(&trouble));
         if payload.len() <= most {
             waiting.answer.payload = payload;
             self.bench.tray.put(waiting);
@@ -215,4 +221,3 @@ impl Worker {
         }
     }
 }
-

@@ -314,7 +314,10 @@ mod tests {
         open.sort_by_key(|entry| entry.seq);
         assert_eq!(open, [running, unheard]);
         assert_eq!(journal.get(&done.id).unwrap(), Some(done));
-        assert_eq!((journal.last_seq("ping"), journal.last_seq("x")), (Some(3), None));
+        assert_eq!(
+            (journal.last_seq("ping"), journal.last_seq("x")),
+            (Some(3), None)
+        );
         assert_eq!(journal.floor().as_second(), NOW);
     }
 
@@ -363,7 +366,10 @@ mod tests {
         let full = journal.add(&more, false, at(NOW + 9_999, false));
         assert!(matches!(full, Err(JournalError::Full)), "{full:?}");
         let (journal, _) = Journal::open(dir.path()).unwrap();
-        assert_eq!((journal.known.len(), journal.floor().as_second()), (256, NOW + 1));
+        assert_eq!(
+            (journal.known.len(), journal.floor().as_second()),
+            (256, NOW + 1)
+        );
     }
 
     #[test]

@@ -120,9 +120,16 @@ impl Overlay {
         // It was parsed before; a fault here would be one of the library.
         let mut table: Table = toml::from_str(&owner.text).map_err(|why| whole(why.message()))?;
         let cameras = table.get_mut("camera").and_then(Value::as_array_mut);
-        for camera in cameras.into_iter().flatten().filter_map(Value::as_table_mut) {
+        for camera in cameras
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_table_mut)
+        {
             let id = camera.get("id").and_then(Value::as_str);
-            let Some(change) = self.camera.iter().find(|change| Some(change.id.as_str()) == id)
+            let Some(change) = self
+                .camera
+                .iter()
+                .find(|change| Some(change.id.as_str()) == id)
             else {
                 continue;
             };
@@ -204,7 +211,11 @@ model = "m"
         let back = overlay.with_lines("door", None);
         assert_eq!(back.over(&owner()).unwrap().sha256, owner().sha256);
         let none = overlay.with_lines("door", Some(Vec::new()));
-        assert!(none.over(&owner()).unwrap().config.camera[0].line.is_empty());
+        assert!(
+            none.over(&owner()).unwrap().config.camera[0]
+                .line
+                .is_empty()
+        );
     }
 
     #[test]
@@ -214,7 +225,11 @@ model = "m"
             overlay.over(&owner()).unwrap_err().to_string()
         };
         let wrong = faults("[[line]]\nid = \"NEW\"\npoints = [[0.5, 0.5]]\nmod = \"net\"");
-        for words in ["camera[0].line[0].id", "camera[0].line[0].points", "did you mean `mode`"] {
+        for words in [
+            "camera[0].line[0].id",
+            "camera[0].line[0].points",
+            "did you mean `mode`",
+        ] {
             assert!(wrong.contains(words), "{words}: {wrong}");
         }
         let kind = faults("[[line]]\nid = 7\npoints = [[0, 0.5], [1, 0.5]]");
@@ -237,7 +252,12 @@ model = "m"
     #[test]
     fn a_damaged_one_is_an_error_and_can_be_put_aside() {
         let dir = tempfile::tempdir().unwrap();
-        for damaged in ["\u{0}", "camera = 3", "[outbox]\ndir = \"/\"", "[[camera]]\nid = \"d\"\nfile = \"x\""] {
+        for damaged in [
+            "\u{0}",
+            "camera = 3",
+            "[outbox]\ndir = \"/\"",
+            "[[camera]]\nid = \"d\"\nfile = \"x\"",
+        ] {
             durable::write(&dir.path().join(FILE), damaged.as_bytes()).unwrap();
             let read = Overlay::load(dir.path());
             assert!(matches!(read, Err(OverlayError::Unfit(_))), "{damaged}");

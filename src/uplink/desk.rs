@@ -8,8 +8,11 @@ use tokio::sync::{oneshot, watch};
 /// Largest packet the broker may send us, bytes: the longest envelope and MQTT's own properties. A broker drops what is
 /// larger (MQTT 5, 3.1.2.11.4).
 pub const LARGEST_INCOMING: u32 = 128 * 1024;
-/// Commands the broker may send before the first of them is acknowledged.
+/// Commands the broker may send before the first of them is acknowledged (MQTT 5, 3.1.2.11.3).
 pub const COMMANDS_AHEAD: u16 = 16;
+/// Commands that are held before they are acknowledged, because brokers send more than they may: mosquitto 2.0.11 had 29
+/// under way where 16 were allowed. Whoever sends more than this is left, and connected to again.
+pub const COMMANDS_HELD: usize = 128;
 /// How long the broker keeps commands for a box that is away, seconds.
 pub const KEPT_FOR_S: u32 = 7 * 86_400;
 
@@ -35,7 +38,7 @@ pub struct Answer {
 /// Who takes messages and gives answers. Answers have tickets, ascending in the order in which they are published.
 pub trait Desk: Send + Sync {
     /// Takes a message. The receipt comes once it is durable and may be acknowledged to the broker; one that never
-    /// comes means that the broker should bring the message again. `None`: no room now.
+    /// comes means that the broker should bring the message again. `None`: [`COMMANDS_HELD`] wait already.
     fn deliver(&self, message: Message) -> Option<oneshot::Receiver<()>>;
 
     /// The answer with the lowest ticket above `ticket` that nobody has yet.

@@ -12,7 +12,7 @@ use rumqttc::v5::{Event, MqttOptions};
 use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
 
 use super::batch::PayloadLimit;
-use super::desk::{COMMANDS_AHEAD, KEPT_FOR_S, LARGEST_INCOMING, Message};
+use super::desk::{COMMANDS_AHEAD, COMMANDS_HELD, KEPT_FOR_S, LARGEST_INCOMING, Message};
 use super::fault::{Fault, subscription_refused};
 use super::pump::{Connection, Spoken};
 use super::settings::Settings;
@@ -114,7 +114,7 @@ impl Link {
     async fn connect(settings: &Settings, terms: Terms) -> Result<Self, Fault> {
         let (broker, over_tls) = (settings.broker(), settings.tls.is_some());
         // Room for a full window, for an acknowledgement of every command, and for SUBSCRIBE and DISCONNECT.
-        let capacity = usize::from(settings.inflight) + usize::from(COMMANDS_AHEAD) + 2;
+        let capacity = usize::from(settings.inflight) + COMMANDS_HELD + 2;
         let mut connection = Connection::start(options(settings, terms), capacity);
         loop {
             match connection.next().await {
@@ -160,11 +160,10 @@ impl Link {
                         Refusal { topic, message }
                     }));
                 }
-                // The broker sends no more than our receive maximum without an acknowledgement.
-                Some(Ok(said)) if self.early.len() < usize::from(COMMANDS_AHEAD) + 8 => {
-                    self.early.push_back(Ok(said));
+                Some(Ok(_)) if self.early.len() >= COMMANDS_HELD => {
+                    return Err(too_many_commands(&self.broker));
                 }
-                Some(Ok(_)) => {}
+                Some(Ok(said)) => self.early.push_back(Ok(said)),
                 Some(Err(error)) => {
                     return Err(Fault::classify(&error, &self.broker, self.over_tls, true));
                 }
@@ -208,8 +207,7 @@ impl Link {
             .is_ok()
     }
 
-    /// Acknowledges a command to the broker. False when the library takes nothing more: the broker sends it again on
-    /// the next connection.
+    /// Acknowledges a command to the broker. False when the library takes nothing more.
     pub(super) fn acknowledge(&self, receipt: &Receipt) -> bool {
         self.connection.client.try_ack(&receipt.0).is_ok()
     }
@@ -268,6 +266,13 @@ impl Link {
         };
         Signal::Command(message, receipt)
     }
+}
+
+/// The broker sends commands without waiting for an acknowledgement.
+pub(super) fn too_many_commands(broker: &str) -> Fault {
+    Fault::disconnected(format!(
+        "{broker} sends more commands at once than MQTT 5 allows it to; connecting again"
+    ))
 }
 
 fn lost(broker: &str) -> Fault {

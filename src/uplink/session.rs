@@ -128,7 +128,7 @@ impl<'a> Session<'a> {
             while let Some(signal) = self.link.try_next() {
                 self.hear(signal)?;
             }
-            self.acknowledge_commands();
+            self.acknowledge_commands()?;
             self.record().await?;
             if self.leaving.is_none() && *stop.borrow() {
                 self.begin_leaving();
@@ -146,7 +146,7 @@ impl<'a> Session<'a> {
             let wake = self.wakes_in(now);
             tokio::select! {
                 signal = self.link.next() => self.hear(signal)?,
-                durable = next_receipt(&mut self.taken) => self.taken_in(durable),
+                durable = next_receipt(&mut self.taken) => self.taken_in(durable)?,
                 () = changed(answers.as_mut()) => {}
                 () = changed(Some(&mut config)), if self.leaving.is_none() => {
                     let birth = self.birth();
@@ -165,7 +165,10 @@ impl<'a> Session<'a> {
 
     fn hear(&mut self, signal: Signal) -> Result<(), End> {
         let now = self.shared.now();
-        if matches!(signal, Signal::Acked(..) | Signal::Command(..) | Signal::Heard) {
+        if matches!(
+            signal,
+            Signal::Acked(..) | Signal::Command(..) | Signal::Heard
+        ) {
             self.heard_at = now;
         }
         let confused = |error| {
@@ -175,7 +178,7 @@ impl<'a> Session<'a> {
         };
         match signal {
             Signal::Heard | Signal::Wrote | Signal::Goodbye => {}
-            Signal::Command(message, receipt) => self.take(message, receipt),
+            Signal::Command(message, receipt) => self.take(message, receipt)?,
             Signal::Written(id) => self.shared.ledger.written(id).map_err(confused)?,
             Signal::Acked(id, reason) => {
                 self.answered_at = now;

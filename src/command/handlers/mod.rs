@@ -56,7 +56,11 @@ impl Call {
         let args = Value::Object(std::mem::take(&mut self.args));
         serde_path_to_error::deserialize(args).map_err(|why| {
             let path = why.path().to_string();
-            let place = if path == "." { "args".to_owned() } else { format!("args.{path}") };
+            let place = if path == "." {
+                "args".to_owned()
+            } else {
+                format!("args.{path}")
+            };
             Trouble::rejected("args", format!("{place}: {}", why.inner()))
         })
     }

@@ -4,39 +4,48 @@ use std::collections::VecDeque;
 
 use tokio::sync::oneshot;
 
-use super::{Content, JSON_TYPE, Parcel, Receipt, Session};
+use super::{Content, End, JSON_TYPE, Parcel, Receipt, Session};
 use crate::uplink::desk::Message;
+use crate::uplink::link::too_many_commands;
 
 impl Session<'_> {
-    /// Hands a command to the desk. What it has no room for is not acknowledged: the broker brings it again.
-    pub(super) fn take(&mut self, message: Message, receipt: Receipt) {
+    /// Hands a command to the desk. What it has no room for the broker brings again.
+    pub(super) fn take(&mut self, message: Message, receipt: Receipt) -> Result<(), End> {
         let Some(desk) = &self.shared.desk else {
-            return;
+            return Ok(());
         };
-        self.shared.reporter.update(|status| status.counters.commands += 1);
-        match desk.deliver(message) {
-            Some(durable) => self.taken.push_back((receipt, durable)),
-            None => tracing::warn!("no room for a command; the broker keeps it until the next connection"),
+        let reporter = &self.shared.reporter;
+        reporter.update(|status| status.counters.commands += 1);
+        let Some(durable) = desk.deliver(message) else {
+            return Err(self.too_many_commands());
+        };
+        self.taken.push_back((receipt, durable));
+        Ok(())
+    }
+
+    /// The oldest command is durable, or never will be on this connection.
+    pub(super) fn taken_in(&mut self, durable: bool) -> Result<(), End> {
+        match self.taken.pop_front() {
+            Some((receipt, _)) if durable && !self.link.acknowledge(&receipt) => {
+                Err(self.too_many_commands())
+            }
+            _ => Ok(()),
         }
     }
 
-    /// The oldest command is durable, or never will be.
-    pub(super) fn taken_in(&mut self, durable: bool) {
-        if let Some((receipt, _)) = self.taken.pop_front()
-            && !(durable && self.link.acknowledge(&receipt))
-        {
-            tracing::warn!("a command is not acknowledged; the broker brings it again");
-        }
+    fn too_many_commands(&self) -> End {
+        End::Lost(too_many_commands(&self.shared.settings.broker()))
     }
 
-    pub(super) fn acknowledge_commands(&mut self) {
+    pub(super) fn acknowledge_commands(&mut self) -> Result<(), End> {
         while let Some((_, durable)) = self.taken.front_mut() {
             match durable.try_recv() {
-                Ok(()) => self.taken_in(true),
-                Err(oneshot::error::TryRecvError::Closed) => self.taken_in(false),
-                Err(oneshot::error::TryRecvError::Empty) => return,
+                Ok(()) => self.taken_in(true)?,
+                Err(oneshot::error::TryRecvError::Closed) => self.taken_in(false)?,
+                Err(oneshot::error::TryRecvError::Empty) => break,
             }
         }
+        Ok(())
     }
 
     /// Sends one answer; false when there is none to send, or no room, now.
@@ -45,7 +54,10 @@ impl Session<'_> {
         let Some(desk) = self.shared.desk.clone() else {
             return false;
         };
-        let late = self.leaving.as_ref().is_some_and(|leaving| now >= leaving.send_until);
+        let late = self
+            .leaving
+            .as_ref()
+            .is_some_and(|leaving| now >= leaving.send_until);
         if late || !self.shared.ledger.may_answer(desk.last_ticket(), now) {
             return false;
         }
@@ -55,7 +67,8 @@ impl Session<'_> {
         };
         let limit = self.link.payload_limit(&answer.topic, JSON_TYPE, 0).most;
         // The property's id and length, and its bytes.
-        let most = limit.saturating_sub(answer.correlation.as_ref().map_or(0, |data| 3 + data.len()));
+        let most =
+            limit.saturating_sub(answer.correlation.as_ref().map_or(0, |data| 3 + data.len()));
         if answer.payload.len() > most {
             tracing::warn!(topic = %answer.topic, bytes = answer.payload.len(), most, "an answer is larger than the broker takes");
             desk.too_large(ticket, most);
