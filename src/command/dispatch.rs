@@ -221,3 +221,7 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "dispatch_tests.rs"]
+mod tests;

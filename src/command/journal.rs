@@ -353,7 +353,7 @@ mod tests {
             journal.add(&entry, false, at(NOW, true)).unwrap();
         }
         let mut more = entry(1, NOW + 900, State::Succeeded);
-        more.id = CommandId::from_random([0xee; 16].map(|b: u8| b ^ 1));
+        more.id = CommandId::from_random(*b"one command more");
         let full = journal.add(&more, false, at(NOW, true));
         assert!(matches!(full, Err(JournalError::Full)), "{full:?}");
         // The one still running stays though its time is over; the next one goes.
@@ -362,7 +362,7 @@ mod tests {
         assert!(!journal.knows(&CommandId::from_random([1; 16])));
         assert_eq!(journal.floor().as_second(), NOW + 1);
         // Without a clock nothing counts as expired but what was before.
-        more.id = CommandId::from_random([0xdd; 16].map(|b: u8| b ^ 2));
+        more.id = CommandId::from_random(*b"another one more");
         let full = journal.add(&more, false, at(NOW + 9_999, false));
         assert!(matches!(full, Err(JournalError::Full)), "{full:?}");
         let (journal, _) = Journal::open(dir.path()).unwrap();

@@ -34,12 +34,20 @@ impl Said {
 pub struct Operator {
     client: AsyncClient,
     heard: watch::Receiver<Vec<Said>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 impl Operator {
     /// Connects and listens to all topics of the box.
     pub async fn connect(port: u16) -> Self {
-        let mut options = MqttOptions::new("operator", "127.0.0.1", port);
+        let name = format!("operator-{}", fastrand::u64(..));
+        let mut options = MqttOptions::new(name, "127.0.0.1", port);
         options
             .set_clean_start(true)
             .set_max_packet_size(Some(4 << 20));
@@ -47,7 +55,7 @@ impl Operator {
         let (tx, heard) = watch::channel(Vec::new());
         let (subscribed, ready) = tokio::sync::oneshot::channel();
         let mut subscribed = Some(subscribed);
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             loop {
                 match events.poll().await {
                     Ok(Event::Incoming(Packet::Publish(publish))) => {
@@ -77,7 +85,11 @@ impl Operator {
             .await
             .unwrap();
         ready.await.unwrap();
-        Self { client, heard }
+        Self {
+            client,
+            heard,
+            task,
+        }
     }
 
     pub async fn publish(&self, payload: impl Into<Vec<u8>>) {
