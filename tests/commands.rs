@@ -6,133 +6,25 @@
 mod mosquitto;
 #[path = "common/operator.rs"]
 mod operator;
+#[path = "common/shop.rs"]
+mod shop;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use footfall::command::id::CommandId;
 use footfall::sensor::vision::runtime;
 use mosquitto::{Mosquitto, put};
-use operator::{BASE, Operator, command, keygen};
+use operator::{BASE, Operator, keygen};
 use rumqttc::v5::mqttbytes::v5::PublishProperties;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::{Value, json};
+use shop::{Shop, online, rand};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-
-/// A box that trusts the key `ops`, and somebody who holds it.
-struct Shop {
-    dir: tempfile::TempDir,
-    daemon: Option<Child>,
-}
-
-impl Shop {
-    fn new(broker: &str, clock: &str, more: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        keygen(dir.path(), "ops");
-        let shop = Self { dir, daemon: None };
-        put(
-            &shop.path("footfall.toml"),
-            &format!(
-                "[device]\ntenant = \"t\"\nstore = \"s\"\nbox = \"b\"\nclock = \"{clock}\"\n\
-                 [outbox]\ndir = \"data\"\n[uplink]\nbroker = \"{}\"\n[status]\nlisten = \"\"\n\
-                 [command]\nkeys = [\"ops.pub\"]\n{more}",
-                broker
-            ),
-        );
-        shop
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn start(&mut self) {
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.path("log"))
-            .unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_footfall"))
-            .args(["run", "--config"])
-            .arg(self.path("footfall.toml"))
-            .env_remove("FOOTFALL_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.daemon = Some(child);
-    }
-
-    fn end(&mut self, signal: Signal) {
-        let mut child = self.daemon.take().unwrap();
-        assert!(
-            child.try_wait().unwrap().is_none(),
-            "it ended:\n{}",
-            self.log()
-        );
-        kill_process(Pid::from_child(&child), signal).unwrap();
-        child.wait().unwrap();
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.path("log")).unwrap_or_default()
-    }
-
-    /// A command by the key `kid`: its id, and the text to publish.
-    fn sign(&self, kid: &str, name: &str, more: &[&str]) -> (String, String) {
-        let id = CommandId::from_random(rand()).to_string();
-        let key = self.path(&format!("{kid}.key"));
-        let mut args = vec![
-            "sign",
-            "--key",
-            key.to_str().unwrap(),
-            "--name",
-            name,
-            "--id",
-            &id,
-        ];
-        if !more.contains(&"--box") {
-            args.extend(["--box", "b"]);
-        }
-        args.extend(more);
-        let text = command(args);
-        (id, text)
-    }
-
-    /// Publishes a command and waits for its answer.
-    async fn ask(&self, operator: &mut Operator, name: &str, args: &Value) -> Value {
-        let (id, text) = self.sign("ops", name, &["--args", &args.to_string()]);
-        operator.publish(text).await;
-        operator.answer(&id).await
-    }
-}
-
-impl Drop for Shop {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.daemon {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-        if std::thread::panicking() {
-            eprintln!("the daemon's log:\n{}", self.log());
-        }
-    }
-}
-
-fn rand() -> [u8; 16] {
-    fastrand::u128(..).to_be_bytes()
-}
-
-/// The first state after which the box takes commands.
-async fn online(operator: &mut Operator, nth: usize) -> Value {
-    let online = |said: &operator::Said| said.topic == "state" && said.json()["online"] == true;
-    operator.hears_nth("online", nth, online).await.json()
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_kind_of_message_gets_its_right_answer_and_the_box_goes_on() {

@@ -49,7 +49,10 @@ pub(super) enum Signal {
 }
 
 /// What a received message is acknowledged with.
-pub(super) struct Receipt(Publish);
+pub(super) struct Receipt {
+    qos: QoS,
+    packet_id: u16,
+}
 
 /// How to connect.
 #[derive(Clone, Copy, Debug)]
@@ -209,7 +212,12 @@ impl Link {
 
     /// Acknowledges a command to the broker. False when the library takes nothing more.
     pub(super) fn acknowledge(&self, receipt: &Receipt) -> bool {
-        self.connection.client.try_ack(&receipt.0).is_ok()
+        let publish = Publish {
+            qos: receipt.qos,
+            pkid: receipt.packet_id,
+            ..Publish::default()
+        };
+        self.connection.client.try_ack(&publish).is_ok()
     }
 
     /// Asks the library to say DISCONNECT; [`Signal::Goodbye`] follows.
@@ -251,11 +259,10 @@ impl Link {
         if publish.topic.as_ref() != self.command_topic.as_bytes() {
             return Signal::Heard;
         }
-        let receipt = Receipt(Publish {
+        let receipt = Receipt {
             qos: publish.qos,
-            pkid: publish.pkid,
-            ..Publish::default()
-        });
+            packet_id: publish.pkid,
+        };
         let properties = publish.properties.unwrap_or_default();
         let seconds = properties.message_expiry_interval;
         let message = Message {

@@ -27,7 +27,7 @@ const JSON_TYPE: &str = "application/json";
 
 mod commands;
 
-use commands::next_receipt;
+use commands::{changed, next_receipt};
 
 /// How a session ended.
 pub(super) enum End {
@@ -492,14 +492,4 @@ impl<'a> Session<'a> {
         }
         sent
     }
-}
-
-/// The next change; waits for ever where nothing changes any more.
-async fn changed<T>(watched: Option<&mut watch::Receiver<T>>) {
-    if let Some(watched) = watched
-        && watched.changed().await.is_ok()
-    {
-        return;
-    }
-    std::future::pending().await
 }

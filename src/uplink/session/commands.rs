@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::{Content, End, JSON_TYPE, Parcel, Receipt, Session};
 use crate::uplink::desk::Message;
@@ -98,4 +98,14 @@ pub(super) async fn next_receipt(taken: &mut VecDeque<(Receipt, oneshot::Receive
         Some((_, durable)) => durable.await.is_ok(),
         None => std::future::pending().await,
     }
+}
+
+/// The next change; waits for ever where nothing changes any more.
+pub(super) async fn changed<T>(watched: Option<&mut watch::Receiver<T>>) {
+    if let Some(watched) = watched
+        && watched.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
