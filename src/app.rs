@@ -1,6 +1,7 @@
 //! Wires all of it, top to bottom; the one place that knows every room and spawns threads and tasks.
 
 mod cameras;
+mod commands;
 mod fleet;
 mod sensors;
 mod tasks;
@@ -20,7 +21,10 @@ use tracing::{error, info, warn};
 pub use cameras::{line_names, line_settings, pipeline, preview_line};
 pub use fleet::Fleet;
 
+use self::commands::{InForce, LiveConfig};
 use crate::clock::{Clock, SharedClock, SystemClock};
+use crate::command::counters::Counters;
+use crate::command::key::Keys;
 use crate::config::Loaded;
 use crate::config::schema::{self, ClockTrust};
 use crate::event::{Body, DeviceStarted, Identity};
@@ -29,6 +33,7 @@ use crate::sensor::gpio::MoodCell;
 use crate::sensor::{House, Roster};
 use crate::status;
 use crate::supervise::{self, Restarts};
+use crate::uplink::desk::Desk;
 use crate::uplink::{self, Uplink};
 
 /// systemd kills after 10 s; each step of the drain has its share of that.
@@ -52,19 +57,26 @@ pub fn identity(device: &schema::Device, clock: &dyn Clock) -> Identity {
 /// The daemon: runs until SIGTERM or SIGINT, then drains sensors, outbox and uplink in that order.
 ///
 /// # Errors
-/// What makes starting pointless: the outbox cannot be opened, the uplink's files are wrong, or no camera at all can
-/// be set up. Everything that fails later is reported, retried and survived.
-pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
+/// What makes starting pointless: the outbox cannot be opened, the uplink's or the commands' key files are wrong, or no
+/// camera at all can be set up. Everything that fails later is reported, retried and survived.
+pub async fn run(owner: Loaded) -> anyhow::Result<()> {
+    let InForce {
+        loaded,
+        overlay,
+        alarm,
+    } = commands::in_force(&owner);
     let Loaded {
         config,
         path,
         sha256,
+        ..
     } = loaded;
     let clock: SharedClock = Arc::new(SystemClock::new(config.device.clock == ClockTrust::Trusted));
     let started = clock.now();
     let identity = identity(&config.device, clock.as_ref());
     info!(version = env!("CARGO_PKG_VERSION"), config = %path.display(), "footfall starts");
     let link = uplink::Settings::from_config(&config.uplink, &identity)?;
+    let keys = Keys::load(&config.command.keys)?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
@@ -81,11 +93,61 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
 
     let (stop_io, io_stopped) = watch::channel(false);
     let (link_status, link_watch) = watch::channel(uplink::LinkStatus::off(started.wall));
+    let (config_hash, _) = watch::channel(sha256.clone());
+    let counters = Counters::default();
+    let today = Arc::new(status::Today::open(&config.outbox.dir));
+    let sources = Arc::new(status::Sources {
+        identity: identity.clone(),
+        clock: Arc::clone(&clock),
+        started,
+        config_sha256: config_hash.subscribe(),
+        data_dir: config.outbox.dir.clone(),
+        outbox: outbox.clone(),
+        link: link_watch.clone(),
+        today: Arc::clone(&today),
+        restarts: Arc::clone(&restarts),
+        sensors: roster.clone(),
+        commands: counters.clone(),
+    });
+    let fleet = Arc::new(Fleet::new(&restarts, &roster));
+    let mood = MoodCell::default();
+    let live = Arc::new(LiveConfig {
+        owner,
+        overlay: overlay.into(),
+        sha256: config_hash.clone(),
+        house,
+        cameras,
+        mood: mood.clone(),
+        fleet: Arc::clone(&fleet),
+        outbox: outbox.clone(),
+    });
+    let (stop_commands, commands_stopped) = watch::channel(false);
+    let (mut desk, mut worker): (Option<Arc<dyn Desk>>, _) = (None, None);
+    if let (Some(link), false) = (&link, keys.is_empty()) {
+        let opened = tokio::task::block_in_place(|| {
+            commands::open(keys, link.topics().clone(), &live, &sources, counters)
+        });
+        match opened {
+            Ok((dispatcher, hands)) => {
+                desk = Some(dispatcher);
+                worker = Some(hands);
+            }
+            Err(why) => {
+                error!(%why, "no commands: their journal cannot be opened; check the storage; counting goes on")
+            }
+        }
+    }
+    let capabilities = match desk {
+        Some(_) => commands::NAMES
+            .map(|name| format!("command.{name}"))
+            .to_vec(),
+        None => Vec::new(),
+    };
     let uplink_task = link.map(|settings| {
         let birth = uplink::Birth {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            config_sha256: sha256.clone(),
-            capabilities: Vec::new(),
+            config_sha256: config_hash.subscribe(),
+            capabilities,
         };
         let queue: Arc<dyn Queue> = Arc::new(outbox.clone());
         let (clock, restarts) = (Arc::clone(&clock), Arc::clone(&restarts));
@@ -98,6 +160,7 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
                     clock: Arc::clone(&clock),
                     status: link_status.clone(),
                     birth: birth.clone(),
+                    desk: desk.clone(),
                     grace: UPLINK_STOPS_WITHIN,
                 };
                 let stopped = io_stopped.clone();
@@ -111,23 +174,10 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
         })
     });
 
-    let today = Arc::new(status::Today::open(&config.outbox.dir));
-    let sources = status::Sources {
-        identity: identity.clone(),
-        clock: Arc::clone(&clock),
-        started,
-        config_sha256: sha256.clone(),
-        data_dir: config.outbox.dir.clone(),
-        outbox: outbox.clone(),
-        link: link_watch.clone(),
-        today: Arc::clone(&today),
-        restarts: Arc::clone(&restarts),
-        sensors: roster.clone(),
-    };
     let access = status::Access::from(&config.status);
     let page = tokio::spawn(tasks::serve(
         config.status.listen.clone(),
-        status::Site::new(sources, access, io_stopped.clone()),
+        status::Site::new(Arc::clone(&sources), access, io_stopped.clone()),
         io_stopped.clone(),
     ));
     let tally = tokio::spawn(tasks::keep_tally(
@@ -135,7 +185,6 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
         outbox.clone(),
         io_stopped.clone(),
     ));
-    let mood = MoodCell::default();
     let mood_task = tokio::spawn(tasks::show_mood(
         mood.clone(),
         roster.clone(),
@@ -159,11 +208,14 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
         config_sha256: sha256,
     });
     tasks::submit(&outbox, &clock, begun).await;
-    let fleet = Arc::new(Fleet::new(&restarts, &roster));
-    fleet
-        .set(sensors::fit(&config, &house, &cameras, &mood))
-        .await;
-
+    if let Some(alarm) = alarm {
+        tasks::submit(&outbox, &clock, Body::DeviceAlarm(alarm)).await;
+    }
+    live.set(&config).await;
+    // Only now: a command must not meet half a crew.
+    if let Some(worker) = worker {
+        tokio::spawn(worker.run(commands_stopped));
+    }
     let feeding = tokio::spawn(watchdog::feed(
         Arc::clone(&fleet),
         outbox.clone(),
@@ -184,6 +236,7 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
     feeding.abort();
     watchdog::tell(&[NotifyState::Stopping]);
     mood_task.abort();
+    let _ = stop_commands.send(true);
     fleet.stop().await;
     health.abort();
     // The outbox stores in order: once this event is durable, so is everything the sensors handed over.

@@ -3,7 +3,7 @@
 //! ```text
 //!  sensor/camera ─ sensor/vision ─┐
 //!                                 ├─► outbox ─► uplink ─► MQTT broker ─► cloud
-//!  system (health) ───────────────┘   (sled)
+//!  system (health) ───────────────┘   (sled)      └─ command ◄── signed commands
 //!                                       └─► status (HTTP page, API)
 //! ```
 //!
@@ -15,21 +15,25 @@
 //! - [`sensor`]: what sees the shop; cameras and the vision that turns frames into crossings
 //! - [`outbox`]: the durable queue; an event is kept until the cloud has acknowledged it
 //! - [`uplink`]: MQTT; a pure ledger decides, a link carries
+//! - [`command`]: signed commands from the cloud, obeyed once and answered
 //! - [`status`]: the technician's page, the API and the health checks
 //! - [`system`]: facts about the host and about this process
 //! - [`supervise`]: restarts what panics, drains in order
 //! - [`app`]: wires all of it; the only place that knows every room
 //! - [`cli`]: one file per subcommand
 //! - [`stop`], [`words`], [`metric`]: the wish to stop, sentences in two languages, numbers for the page
+//! - [`logging`]: the log and its level
 //! - [`durable`]: the one way a small file is written so that it survives a power cut
 
 pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod command;
 pub mod config;
 pub mod demo;
 pub mod durable;
 pub mod event;
+pub mod logging;
 pub mod metric;
 pub mod outbox;
 pub mod sensor;

@@ -13,7 +13,8 @@ use crate::supervise::{self, Ended, Restarts};
 pub struct Fleet {
     restarts: Arc<Restarts>,
     roster: Roster,
-    crew: Mutex<Vec<Member>>,
+    /// `None` once they were stopped for good.
+    crew: Mutex<Option<Vec<Member>>>,
 }
 
 /// One sensor at work.
@@ -31,14 +32,15 @@ impl Fleet {
         Self {
             restarts: Arc::clone(restarts),
             roster: roster.clone(),
-            crew: Mutex::new(Vec::new()),
+            crew: Mutex::new(Some(Vec::new())),
         }
     }
 
     /// From now on these sensors work. Those whose settings are the same go on untouched; the others are stopped,
-    /// hand over what they hold, and their successors start.
+    /// hand over what they hold, and their successors start. After [`Fleet::stop`] nothing happens.
     pub async fn set(&self, wanted: Vec<Fitted>) {
-        let mut crew = self.crew.lock().await;
+        let mut place = self.crew.lock().await;
+        let Some(crew) = place.as_mut() else { return };
         let (mut kept, mut leaving) = (Vec::new(), Vec::new());
         for member in crew.drain(..) {
             let same = |fitted: &Fitted| {
@@ -92,15 +94,19 @@ impl Fleet {
     /// For each sensor that should be at work: a number that grows while it is.
     pub async fn signs_of_life(&self) -> Vec<(String, u64)> {
         let crew = self.crew.lock().await;
-        let working = crew.iter().filter(|member| !member.thread.is_finished());
+        let working = crew
+            .iter()
+            .flatten()
+            .filter(|member| !member.thread.is_finished());
         working
             .map(|member| (member.face.name(), member.stop.looks()))
             .collect()
     }
 
-    /// Stops all of them; they hand over what they hold.
+    /// Stops all of them for good; they hand over what they hold.
     pub async fn stop(&self) {
-        dismiss(std::mem::take(&mut *self.crew.lock().await)).await;
+        let crew = self.crew.lock().await.take();
+        dismiss(crew.unwrap_or_default()).await;
     }
 }
 

@@ -98,7 +98,8 @@ pub(super) async fn raise_alarms(
     clock: SharedClock,
     mut link: watch::Receiver<uplink::LinkStatus>,
 ) {
-    let mut before = link.borrow().clone();
+    // Not what it is now: a refusal may have been faster than this task.
+    let mut before = uplink::LinkStatus::off(clock.now().wall);
     while link.changed().await.is_ok() {
         let now = link.borrow_and_update().clone();
         for alarm in now.alarms_since(&before) {

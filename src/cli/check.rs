@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use super::exit;
 use crate::clock::SystemClock;
+use crate::command::key::Keys;
 use crate::config::schema::Config;
 use crate::outbox::OutboxError;
 use crate::sensor::camera::{self, FileSpec};
@@ -63,6 +64,7 @@ fn faults(config: &Config) -> Vec<anyhow::Error> {
     if let Some(path) = &config.status.pin_file {
         faults.extend(pin::read(path).err().map(Into::into));
     }
+    faults.extend(Keys::load(&config.command.keys).err().map(Into::into));
     faults.extend(data_dir_fault(&config.outbox.dir).map(Into::into));
     if config.camera.is_empty() {
         return faults;

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::command::key::KeyError;
 use crate::config;
 use crate::outbox::OutboxError;
 use crate::sensor::camera::CameraError;
@@ -76,6 +77,12 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
         Some(failure.code)
     } else if error.is::<config::Faults>() || error.is::<UplinkError>() {
         Some(CONFIG)
+    } else if let Some(error) = error.downcast_ref::<KeyError>() {
+        Some(match error {
+            KeyError::Write { .. } => IO,
+            KeyError::Random => SOFTWARE,
+            _ => CONFIG,
+        })
     } else if let Some(error) = error.downcast_ref::<CameraError>() {
         Some(match error {
             CameraError::Unavailable { .. } => UNAVAILABLE,

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand.
 
 mod check;
+mod command;
 mod demo;
 pub mod exit;
 mod model;
@@ -50,6 +51,9 @@ enum Command {
     Scan(scan::Args),
     /// Ask the running daemon how it is
     Status(status::Args),
+    /// The operator's side of signed commands: make keys, sign a command
+    #[command(name = "command")]
+    Sign(command::Args),
 }
 
 /// Runs the command line `args` (the program's name first).
@@ -73,6 +77,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Model(args) => model::run(&args),
         Command::Scan(args) => scan::run(&args),
         Command::Status(args) => status::run(&args),
+        Command::Sign(args) => command::run(&args),
     };
     result.unwrap_or_else(|error| {
         let _ = writeln!(std::io::stderr(), "footfall: {}", exit::text(&error));
@@ -81,17 +86,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn start_logging() {
-    use std::io::IsTerminal;
-    use tracing_subscriber::EnvFilter;
-
-    let quiet_dependencies = "info,rumqttc=warn,rumqttd=off,ort=warn,sled=warn";
-    let filter = EnvFilter::try_from_env("FOOTFALL_LOG")
-        .unwrap_or_else(|_| EnvFilter::new(quiet_dependencies));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
+    crate::logging::start();
     // One line like every other fact; some panics of dependencies are caught and become plain faults.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);

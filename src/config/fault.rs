@@ -19,22 +19,38 @@ pub struct Fault {
     pub nearest: Option<String>,
 }
 
+impl Fault {
+    /// The fault for somebody who does not know the file: key, value and what was expected.
+    #[must_use]
+    pub fn without_file(&self) -> String {
+        Bare(self).to_string()
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.file.display())?;
         if let Some(line) = self.line {
             write!(f, ":{line}")?;
         }
-        f.write_str(": ")?;
-        if !self.key.is_empty() {
-            f.write_str(&self.key)?;
-            if let Some(value) = &self.value {
+        write!(f, ": {}", Bare(self))
+    }
+}
+
+struct Bare<'a>(&'a Fault);
+
+impl fmt::Display for Bare<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(fault) = self;
+        if !fault.key.is_empty() {
+            f.write_str(&fault.key)?;
+            if let Some(value) = &fault.value {
                 write!(f, " = {value}")?;
             }
             f.write_str(": ")?;
         }
-        f.write_str(&self.expected)?;
-        match &self.nearest {
+        f.write_str(&fault.expected)?;
+        match &fault.nearest {
             Some(nearest) => write!(f, " (did you mean `{nearest}`?)"),
             None => Ok(()),
         }

@@ -16,7 +16,9 @@ const MAX_BYTES: u64 = 1024 * 1024;
 pub struct Loaded {
     pub config: Config,
     pub path: PathBuf,
-    /// SHA-256 of the file's bytes, hex.
+    /// The text it was read from.
+    pub text: String,
+    /// SHA-256 of that text, hex.
     pub sha256: String,
 }
 
@@ -104,6 +106,7 @@ pub fn parse(text: &str, path: &Path) -> Result<Loaded, Faults> {
     Ok(Loaded {
         config,
         path: path.to_owned(),
+        text: text.to_owned(),
         sha256,
     })
 }
@@ -126,6 +129,7 @@ fn resolve_paths(config: &mut Config, base: &Path) {
     .flatten()
     .for_each(resolve);
     config.status.pin_file.iter_mut().for_each(resolve);
+    config.command.keys.iter_mut().for_each(resolve);
     config.vision.onnxruntime.iter_mut().for_each(resolve);
     config.vision.models.iter_mut().for_each(resolve);
     for camera in &mut config.camera {

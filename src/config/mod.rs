@@ -2,9 +2,11 @@
 
 mod fault;
 mod load;
+pub mod overlay;
 pub mod schema;
 mod validate;
 
 pub use fault::{Fault, Faults};
 pub use load::{Loaded, load, parse};
+pub use overlay::Overlay;
 pub use schema::Config;

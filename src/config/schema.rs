@@ -19,6 +19,8 @@ pub struct Config {
     #[serde(default)]
     pub uplink: Uplink,
     #[serde(default)]
+    pub command: Command,
+    #[serde(default)]
     pub status: Status,
     #[serde(default)]
     pub vision: Vision,
@@ -119,6 +121,14 @@ impl Default for Uplink {
             batch_kib: 128,
         }
     }
+}
+
+/// `[command]`: whom the box obeys.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Command {
+    /// Public keys of those who may sign commands; none: the box takes no commands.
+    pub keys: Vec<PathBuf>,
 }
 
 /// `[status]`: the technician's page.

@@ -103,7 +103,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
     let page_stopped = stopped.clone();
     let birth = uplink::Birth {
         version: env!("CARGO_PKG_VERSION").into(),
-        config_sha256: String::new(),
+        config_sha256: watch::channel(String::new()).1,
         capabilities: Vec::new(),
     };
     let uplink = tokio::spawn(
@@ -113,6 +113,7 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
             clock: Arc::clone(&clock),
             status: link_status,
             birth,
+            desk: None,
             grace: PATIENCE,
         }
         .run(stopped),
@@ -297,18 +298,19 @@ async fn open_page(
     stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<Option<String>> {
     let today = Arc::new(status::Today::open(data));
-    let sources = status::Sources {
+    let sources = Arc::new(status::Sources {
         identity: identity.clone(),
         clock: Arc::clone(clock) as SharedClock,
         started: clock.now(),
-        config_sha256: "(demo)".into(),
+        config_sha256: watch::channel("(demo)".to_owned()).1,
         data_dir: data.to_owned(),
         outbox: outbox.clone(),
         link,
         today: Arc::clone(&today),
         restarts: Arc::new(Restarts::default()),
+        commands: Default::default(),
         sensors,
-    };
+    });
     let mut changed = outbox.changed();
     let outbox = outbox.clone();
     tokio::spawn(async move {

@@ -36,7 +36,7 @@ pub use today::Today;
 
 /// Everything that answers a request.
 pub struct Site {
-    sources: Sources,
+    sources: Arc<Sources>,
     gate: auth::Gate,
     /// Places for pages that are live.
     live: Arc<Semaphore>,
@@ -47,7 +47,7 @@ pub struct Site {
 impl Site {
     /// A site that shows `sources` to whom `access` allows, until `stop` becomes true.
     #[must_use]
-    pub fn new(sources: Sources, access: Access, stop: watch::Receiver<bool>) -> Arc<Self> {
+    pub fn new(sources: Arc<Sources>, access: Access, stop: watch::Receiver<bool>) -> Arc<Self> {
         let clock = Arc::clone(&sources.clock);
         Arc::new(Self {
             sources,

@@ -12,6 +12,7 @@ use super::host::HostReport;
 use super::tally::InOut;
 use super::today::Today;
 use crate::clock::{SharedClock, Stamp};
+use crate::command::counters::{Counters, Counts};
 use crate::event::{Identity, Stream};
 use crate::metric::Metric;
 use crate::outbox::{Outbox, Queue, StreamStat};
@@ -27,13 +28,15 @@ pub struct Sources {
     pub identity: Identity,
     pub clock: SharedClock,
     pub started: Stamp,
-    pub config_sha256: String,
+    /// SHA-256 of the config in force, hex.
+    pub config_sha256: watch::Receiver<String>,
     pub data_dir: PathBuf,
     pub outbox: Outbox,
     pub link: watch::Receiver<LinkStatus>,
     pub today: Arc<Today>,
     pub restarts: Arc<Restarts>,
     pub sensors: Roster,
+    pub commands: Counters,
 }
 
 /// The daemon's state at one moment.
@@ -56,6 +59,7 @@ pub struct Report {
     pub sensors: Vec<SensorReport>,
     pub outbox: OutboxReport,
     pub uplink: LinkStatus,
+    pub commands: Counts,
     pub process: ProcessReport,
     pub host: HostReport,
 }
@@ -181,13 +185,14 @@ impl Sources {
             version: env!("CARGO_PKG_VERSION"),
             clock: if now.synced { "synced" } else { "unsynced" },
             uptime_s: seconds_since(self.started),
-            config_sha256: self.config_sha256.clone(),
+            config_sha256: self.config_sha256.borrow().clone(),
             ready: not_ready.is_empty(),
             not_ready,
             today,
             sensors,
             outbox,
             uplink: self.link.borrow().clone(),
+            commands: self.commands.read(),
             process: ProcessReport {
                 rss_bytes: system::rss_bytes(),
                 restarts: self.restarts.count(),

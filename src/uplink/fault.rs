@@ -14,6 +14,8 @@ use super::state::LinkState;
 pub(super) struct Fault {
     pub(super) state: LinkState,
     pub(super) message: String,
+    /// The broker sent something the library cannot read; in a kept session it would come again.
+    pub(super) unreadable: bool,
 }
 
 impl Fault {
@@ -22,6 +24,7 @@ impl Fault {
         Self {
             state: LinkState::Disconnected,
             message: message.into(),
+            unreadable: false,
         }
     }
 
@@ -29,6 +32,7 @@ impl Fault {
         Self {
             state: LinkState::Refused,
             message: message.into(),
+            unreadable: false,
         }
     }
 
@@ -36,6 +40,7 @@ impl Fault {
         Self {
             state: LinkState::TlsError,
             message: message.into(),
+            unreadable: false,
         }
     }
 
@@ -51,6 +56,12 @@ impl Fault {
             return Self::tls(tls_words(error, broker));
         }
         match error {
+            ConnectionError::MqttState(StateError::Deserialization(fault)) if accepted => Self {
+                unreadable: !matches!(fault, PacketError::Io(_)),
+                ..Self::disconnected(format!(
+                    "the connection to {broker} broke ({error}); connecting again"
+                ))
+            },
             ConnectionError::ConnectionRefused(code) => connect_refused(*code, broker),
             ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, .. }) => {
                 thrown_out(*reason_code, broker)
@@ -99,7 +110,15 @@ pub(super) fn publish_refused(reason: PubAckReason, topic: &str) -> String {
         _ => "it gives no usable reason; see the broker's log",
     };
     format!(
-        "the broker refuses what is published to {topic}: {why}. The events stay on the box and are tried again"
+        "the broker refuses what is published to {topic}: {why}. What it refuses stays on the box and is tried again"
+    )
+}
+
+/// Words for a subscription the broker did not grant.
+pub(super) fn subscription_refused(topic: &str) -> String {
+    format!(
+        "the broker does not let this box listen to {topic}, so no command reaches it: \
+         allow it to subscribe there with QoS 1 in the broker's access rules"
     )
 }
 
@@ -271,6 +290,18 @@ mod tests {
             "{}",
             fault.message
         );
+    }
+
+    #[test]
+    fn what_the_library_cannot_read_is_told_apart_from_a_broken_line() {
+        let fault = |error| {
+            let error = ConnectionError::MqttState(StateError::Deserialization(error));
+            Fault::classify(&error, "b:1883", false, true)
+        };
+        let max = 10;
+        assert!(fault(PacketError::PayloadSizeLimitExceeded { pkt_size: 20, max }).unreadable);
+        assert!(fault(PacketError::MalformedPacket).unreadable);
+        assert!(!fault(PacketError::Io(io::ErrorKind::BrokenPipe.into())).unreadable);
     }
 
     #[test]

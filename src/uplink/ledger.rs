@@ -29,6 +29,8 @@ pub enum Content {
     Batch(Batch),
     /// The box's state; not kept anywhere, so there is nothing to return.
     State,
+    /// The answer to a command, by its ticket.
+    Answer(u64),
 }
 
 /// What an acknowledgement settled.
@@ -57,10 +59,10 @@ struct Sending {
     done: bool,
 }
 
-/// One stream's way through the current connection.
+/// One stream's way through the current connection, or that of the answers to commands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Lane {
-    /// Everything up to here was sent, is acknowledged, or is set aside.
+    /// Everything up to here (sequence number or ticket) was sent, is acknowledged, or is set aside.
     cursor: u64,
     /// Batches left in this round.
     share: u32,
@@ -91,6 +93,8 @@ pub struct Ledger {
     /// Oldest first; the front is never done.
     sendings: VecDeque<Sending>,
     lanes: [Lane; 4],
+    /// Answers to commands: few and small, so they need no share.
+    answers: Lane,
 }
 
 impl Ledger {
@@ -99,29 +103,36 @@ impl Ledger {
         self.sendings.clear();
         self.window = window.max(1);
         for (lane, acked) in self.lanes.iter_mut().zip(acked) {
-            lane.cursor = acked;
-            lane.accepted = false;
+            lane.connect(acked);
         }
+        // Answers that the broker has are gone from where they are kept.
+        self.answers.connect(0);
     }
 
     /// The connection is gone: everything unacknowledged returns. Gives the number of events in it.
     pub fn cut(&mut self, now: Duration) -> u64 {
-        let unanswered = |sending: Sending| match sending.content {
-            Content::Batch(batch) if !sending.done => Some(batch),
-            _ => None,
-        };
-        let returned: Vec<Batch> = self.sendings.drain(..).filter_map(unanswered).collect();
+        let returned: Vec<Content> = self
+            .sendings
+            .drain(..)
+            .filter(|sending| !sending.done && sending.content != Content::State)
+            .map(|sending| sending.content)
+            .collect();
         self.window = 0;
         // The next connection starts from the oldest unacknowledged event, refused ones included. Pauses stay:
         // some brokers cut the connection at a refusal, and the other streams must get through all the same.
-        for aside in self.lanes.iter_mut().filter_map(|lane| lane.aside.as_mut()) {
+        let lanes = self.lanes.iter_mut().chain([&mut self.answers]);
+        for aside in lanes.filter_map(|lane| lane.aside.as_mut()) {
             aside.again_at = None;
         }
-        // Such a broker may not even say so. Brokers work in order, so the oldest unanswered batch is the suspect.
-        if let Some(oldest) = returned.first() {
-            self.lane_mut(oldest.stream).suspect(now);
+        // Such a broker may not even say so. Brokers work in order, so the oldest unanswered publish is the suspect.
+        if let Some((lane, ..)) = returned.first().and_then(|oldest| self.place_of(oldest)) {
+            lane.suspect(now);
         }
-        returned.iter().map(Batch::events).sum()
+        let events = |content: &Content| match content {
+            Content::Batch(batch) => batch.events(),
+            Content::State | Content::Answer(_) => 0,
+        };
+        returned.iter().map(events).sum()
     }
 
     /// Whether one more publish may be given to the library.
@@ -159,6 +170,21 @@ impl Ledger {
             .find(|stream| self.lane(*stream).share > 0)
     }
 
+    /// Whether an answer may go next. `last`: the highest ticket that waits. Answers go before events.
+    pub fn may_answer(&mut self, last: u64, now: Duration) -> bool {
+        let under_way = self.is_under_way(|content| matches!(content, Content::Answer(_)));
+        if !under_way {
+            self.answers.return_aside(now);
+        }
+        self.has_room() && self.answers.is_ready(last, now, under_way)
+    }
+
+    /// Which answer goes next: the first after this ticket.
+    #[must_use]
+    pub fn answer_cursor(&self) -> u64 {
+        self.answers.cursor
+    }
+
     /// Where to read on in a stream: after this sequence number.
     #[must_use]
     pub fn cursor(&self, stream: Stream) -> u64 {
@@ -173,12 +199,9 @@ impl Ledger {
 
     /// The library has taken a publish.
     pub fn sent(&mut self, content: Content) {
-        if let Content::Batch(batch) = &content {
-            let lane = self.lane_mut(batch.stream);
+        if let Some((lane, _, last)) = self.place_of(&content) {
             lane.share = lane.share.saturating_sub(1);
-            if let Some((_, last)) = batch.span() {
-                lane.cursor = lane.cursor.max(last);
-            }
+            lane.cursor = lane.cursor.max(last);
         }
         self.sendings.push_back(Sending {
             content,
@@ -221,12 +244,11 @@ impl Ledger {
         while self.sendings.front().is_some_and(|oldest| oldest.done) {
             self.sendings.pop_front();
         }
-        if let Content::Batch(batch) = &content {
-            let lane = self.lane_mut(batch.stream);
-            match batch.span() {
-                Some((_, last)) if accepted => lane.accept(last),
-                Some((first, _)) => lane.refuse(first, now),
-                None => {}
+        if let Some((lane, first, last)) = self.place_of(&content) {
+            if accepted {
+                lane.accept(last);
+            } else {
+                lane.refuse(first, now);
             }
         }
         Ok(if accepted {
@@ -247,6 +269,7 @@ impl Ledger {
     pub fn wakes_at(&self, now: Duration) -> Option<Duration> {
         self.lanes
             .iter()
+            .chain([&self.answers])
             .flat_map(|lane| {
                 let again = lane.aside.as_ref().and_then(|aside| aside.again_at);
                 [Some(lane.paused_until), again]
@@ -264,36 +287,63 @@ impl Ledger {
         &mut self.lanes[stream.index()]
     }
 
-    fn is_ready(&self, stream: Stream, last: u64, now: Duration) -> bool {
-        let lane = self.lane(stream);
-        // After a refusal one batch at a time feels its way, and what is set aside returns only once
-        // nothing of its stream is under way, or it would be sent twice.
-        let alone = lane.refusals > 0 || lane.aside_is_due(now);
-        lane.cursor < last && now >= lane.paused_until && !(alone && self.is_under_way(stream))
+    /// The lane of what is sent, and its first and last number there.
+    fn place_of(&mut self, content: &Content) -> Option<(&mut Lane, u64, u64)> {
+        match content {
+            Content::State => None,
+            Content::Answer(ticket) => Some((&mut self.answers, *ticket, *ticket)),
+            Content::Batch(batch) => {
+                let (first, last) = batch.span()?;
+                Some((self.lane_mut(batch.stream), first, last))
+            }
+        }
     }
 
-    fn is_under_way(&self, stream: Stream) -> bool {
-        self.sendings.iter().any(|sending| {
-            !sending.done
-                && matches!(&sending.content, Content::Batch(batch) if batch.stream == stream)
-        })
+    fn is_ready(&self, stream: Stream, last: u64, now: Duration) -> bool {
+        let under_way = self.stream_is_under_way(stream);
+        self.lane(stream).is_ready(last, now, under_way)
+    }
+
+    fn stream_is_under_way(&self, stream: Stream) -> bool {
+        self.is_under_way(
+            |content| matches!(content, Content::Batch(batch) if batch.stream == stream),
+        )
+    }
+
+    fn is_under_way(&self, of: impl Fn(&Content) -> bool) -> bool {
+        let mut open = self.sendings.iter().filter(|sending| !sending.done);
+        open.any(|sending| of(&sending.content))
     }
 
     fn return_aside(&mut self, stream: Stream, now: Duration) {
-        if self.is_under_way(stream) {
-            return;
-        }
-        let lane = self.lane_mut(stream);
-        if lane.aside_is_due(now)
-            && let Some(aside) = &mut lane.aside
-        {
-            aside.again_at = None;
-            lane.cursor = lane.cursor.min(aside.lowest.saturating_sub(1));
+        if !self.stream_is_under_way(stream) {
+            self.lane_mut(stream).return_aside(now);
         }
     }
 }
 
 impl Lane {
+    fn connect(&mut self, acked: u64) {
+        self.cursor = acked;
+        self.accepted = false;
+    }
+
+    fn is_ready(&self, last: u64, now: Duration, under_way: bool) -> bool {
+        // After a refusal one publish at a time feels its way, and what is set aside returns only once
+        // nothing of its lane is under way, or it would be sent twice.
+        let alone = self.refusals > 0 || self.aside_is_due(now);
+        self.cursor < last && now >= self.paused_until && !(alone && under_way)
+    }
+
+    fn return_aside(&mut self, now: Duration) {
+        if self.aside_is_due(now)
+            && let Some(aside) = &mut self.aside
+        {
+            aside.again_at = None;
+            self.cursor = self.cursor.min(aside.lowest.saturating_sub(1));
+        }
+    }
+
     fn aside_is_due(&self, now: Duration) -> bool {
         self.aside
             .as_ref()

@@ -1,20 +1,27 @@
-//! One connection's life as the uplink sees it: open, publish, hear answers, say goodbye.
+//! One connection's life as the uplink sees it: open, listen, publish, hear answers, say goodbye.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{ConnAck, LastWill, Packet, PubAckReason, PublishProperties};
+use rumqttc::v5::mqttbytes::v5::{
+    ConnAck, Filter, LastWill, Packet, PubAckReason, Publish, PublishProperties, RetainForwardRule,
+    SubscribeReasonCode,
+};
 use rumqttc::v5::{Event, MqttOptions};
 use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
 
 use super::batch::PayloadLimit;
-use super::fault::Fault;
+use super::desk::{COMMANDS_AHEAD, COMMANDS_HELD, KEPT_FOR_S, LARGEST_INCOMING, Message};
+use super::fault::{Fault, subscription_refused};
 use super::pump::{Connection, Spoken};
 use super::settings::Settings;
-use super::state::LinkState;
+use super::state::{LinkState, Refusal};
 
 /// Time for DNS, TCP, TLS and the broker's answer together, seconds; slow mobile networks need most of it.
 const CONNECT_TIMEOUT_S: u64 = 20;
+/// Time for the broker's answer to a subscription.
+const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(20);
 /// What the kernel may buffer on the way out. With more, pings of a slow uplink would queue behind
 /// megabytes of batches and the connection would be taken for dead.
 const SEND_BUFFER: u32 = 64 * 1024;
@@ -29,6 +36,8 @@ pub(super) enum Signal {
     Written(u16),
     /// The broker answered a publish.
     Acked(u16, PubAckReason),
+    /// A message on the command topic, to be acknowledged with the receipt.
+    Command(Message, Receipt),
     /// The broker said something else: it is alive.
     Heard,
     /// The library wrote something else.
@@ -37,6 +46,30 @@ pub(super) enum Signal {
     Goodbye,
     /// The connection is gone.
     Down(Fault),
+}
+
+/// What a received message is acknowledged with.
+pub(super) struct Receipt {
+    qos: QoS,
+    packet_id: u16,
+}
+
+/// How to connect.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// Subscribe to the command topic.
+    pub(super) listen: bool,
+    /// Ask the broker to forget what it keeps for this box.
+    pub(super) fresh: bool,
+}
+
+/// One publish.
+pub(super) struct Parcel<'a> {
+    pub(super) topic: &'a str,
+    pub(super) content_type: &'a str,
+    pub(super) correlation: Option<Vec<u8>>,
+    pub(super) retain: bool,
+    pub(super) payload: Vec<u8>,
 }
 
 /// What the broker allows.
@@ -55,21 +88,46 @@ pub(super) struct Limits {
 pub(super) struct Link {
     connection: Connection,
     pub(super) limits: Limits,
+    /// The broker let us connect, but not listen.
+    pub(super) refused_subscription: Option<Refusal>,
+    /// Said while we waited for something else.
+    early: VecDeque<Spoken>,
+    command_topic: String,
     broker: String,
     over_tls: bool,
 }
 
 impl Link {
-    /// Connects; returns once the broker has accepted. Cancel-safe: dropping it closes the socket.
-    pub(super) async fn open(settings: &Settings) -> Result<Self, Fault> {
+    /// Connects and subscribes; returns once the broker has accepted and answered. Cancel-safe: dropping it closes the
+    /// socket.
+    pub(super) async fn open(settings: &Settings, terms: Terms) -> Result<Self, Fault> {
+        let mut link = Self::connect(settings, terms).await?;
+        if terms.listen {
+            let answer = tokio::time::timeout(SUBSCRIBE_TIMEOUT, link.subscribe()).await;
+            link.refused_subscription = answer.map_err(|_| {
+                let broker = &link.broker;
+                Fault::disconnected(format!(
+                    "{broker} does not answer a subscription; connecting again (see the broker's log)"
+                ))
+            })??;
+        }
+        Ok(link)
+    }
+
+    async fn connect(settings: &Settings, terms: Terms) -> Result<Self, Fault> {
         let (broker, over_tls) = (settings.broker(), settings.tls.is_some());
-        let mut connection = Connection::start(options(settings), settings.inflight.into());
+        // Room for a full window, for an acknowledgement of every command, and for SUBSCRIBE and DISCONNECT.
+        let capacity = usize::from(settings.inflight) + COMMANDS_HELD + 2;
+        let mut connection = Connection::start(options(settings, terms), capacity);
         loop {
             match connection.next().await {
                 Some(Ok(Event::Incoming(Packet::ConnAck(connack)))) => {
                     return Ok(Self {
                         limits: limits(settings, &connack, &broker)?,
                         connection,
+                        refused_subscription: None,
+                        early: VecDeque::new(),
+                        command_topic: settings.topics.command(),
                         broker,
                         over_tls,
                     });
@@ -79,6 +137,40 @@ impl Link {
                     return Err(Fault::classify(&error, &broker, over_tls, false));
                 }
                 None => return Err(lost(&broker)),
+            }
+        }
+    }
+
+    /// Listens to the command topic; gives the broker's refusal. Nothing else may be under way yet: a SUBSCRIBE takes its
+    /// packet id from the same ring as publishes. Commands a kept session brings meanwhile are heard later.
+    async fn subscribe(&mut self) -> Result<Option<Refusal>, Fault> {
+        let filter = Filter {
+            retain_forward_rule: RetainForwardRule::Never,
+            ..Filter::new(self.command_topic.clone(), QoS::AtLeastOnce)
+        };
+        if self.connection.client.try_subscribe_many([filter]).is_err() {
+            return Err(lost(&self.broker));
+        }
+        loop {
+            match self.connection.next().await {
+                Some(Ok(Event::Incoming(Packet::SubAck(answer)))) => {
+                    let granted = SubscribeReasonCode::Success(QoS::AtLeastOnce);
+                    let refused = answer.return_codes.first() != Some(&granted);
+                    return Ok(refused.then(|| {
+                        let topic = self.command_topic.clone();
+                        tracing::warn!(%topic, answer = ?answer.return_codes, "the broker refused the subscription");
+                        let message = subscription_refused(&topic);
+                        Refusal { topic, message }
+                    }));
+                }
+                Some(Ok(_)) if self.early.len() >= COMMANDS_HELD => {
+                    return Err(too_many_commands(&self.broker));
+                }
+                Some(Ok(said)) => self.early.push_back(Ok(said)),
+                Some(Err(error)) => {
+                    return Err(Fault::classify(&error, &self.broker, self.over_tls, true));
+                }
+                None => return Err(lost(&self.broker)),
             }
         }
     }
@@ -100,27 +192,32 @@ impl Link {
 
     /// Hands one QoS 1 publish to the library. False when it takes none: the channel is as long as the
     /// window, so the connection is gone and [`Signal::Down`] follows.
-    pub(super) fn publish(
-        &self,
-        topic: &str,
-        content_type: &str,
-        retain: bool,
-        payload: Vec<u8>,
-    ) -> bool {
+    pub(super) fn publish(&self, parcel: Parcel<'_>) -> bool {
         let properties = PublishProperties {
-            content_type: Some(content_type.to_owned()),
+            content_type: Some(parcel.content_type.to_owned()),
+            correlation_data: parcel.correlation.map(Into::into),
             ..PublishProperties::default()
         };
         self.connection
             .client
             .try_publish_with_properties(
-                topic,
+                parcel.topic,
                 QoS::AtLeastOnce,
-                retain && self.limits.retain,
-                payload,
+                parcel.retain && self.limits.retain,
+                parcel.payload,
                 properties,
             )
             .is_ok()
+    }
+
+    /// Acknowledges a command to the broker. False when the library takes nothing more.
+    pub(super) fn acknowledge(&self, receipt: &Receipt) -> bool {
+        let publish = Publish {
+            qos: receipt.qos,
+            pkid: receipt.packet_id,
+            ..Publish::default()
+        };
+        self.connection.client.try_ack(&publish).is_ok()
     }
 
     /// Asks the library to say DISCONNECT; [`Signal::Goodbye`] follows.
@@ -130,6 +227,9 @@ impl Link {
 
     /// The next signal. Cancel-safe.
     pub(super) async fn next(&mut self) -> Signal {
+        if let Some(spoken) = self.early.pop_front() {
+            return self.signal(spoken);
+        }
         match self.connection.next().await {
             Some(spoken) => self.signal(spoken),
             None => Signal::Down(lost(&self.broker)),
@@ -138,7 +238,8 @@ impl Link {
 
     /// The next signal, if there is one already.
     pub(super) fn try_next(&mut self) -> Option<Signal> {
-        let spoken = self.connection.try_next()?;
+        let early = self.early.pop_front();
+        let spoken = early.or_else(|| self.connection.try_next())?;
         Some(self.signal(spoken))
     }
 
@@ -147,11 +248,38 @@ impl Link {
             Ok(Event::Outgoing(Outgoing::Publish(id))) => Signal::Written(id),
             Ok(Event::Outgoing(Outgoing::Disconnect)) => Signal::Goodbye,
             Ok(Event::Incoming(Packet::PubAck(ack))) => Signal::Acked(ack.pkid, ack.reason),
+            Ok(Event::Incoming(Packet::Publish(publish))) => self.message(publish),
             Ok(Event::Incoming(_)) => Signal::Heard,
             Ok(Event::Outgoing(_)) => Signal::Wrote,
             Err(error) => Signal::Down(Fault::classify(&error, &self.broker, self.over_tls, true)),
         }
     }
+
+    fn message(&self, publish: Publish) -> Signal {
+        if publish.topic.as_ref() != self.command_topic.as_bytes() {
+            return Signal::Heard;
+        }
+        let receipt = Receipt {
+            qos: publish.qos,
+            packet_id: publish.pkid,
+        };
+        let properties = publish.properties.unwrap_or_default();
+        let seconds = properties.message_expiry_interval;
+        let message = Message {
+            payload: publish.payload.to_vec(),
+            response_topic: properties.response_topic,
+            correlation: properties.correlation_data.map(|data| data.to_vec()),
+            expires_in: seconds.map(|seconds| Duration::from_secs(seconds.into())),
+        };
+        Signal::Command(message, receipt)
+    }
+}
+
+/// The broker sends commands without waiting for an acknowledgement.
+pub(super) fn too_many_commands(broker: &str) -> Fault {
+    Fault::disconnected(format!(
+        "{broker} sends more commands at once than MQTT 5 allows it to; connecting again"
+    ))
 }
 
 fn lost(broker: &str) -> Fault {
@@ -160,7 +288,7 @@ fn lost(broker: &str) -> Fault {
     ))
 }
 
-fn options(settings: &Settings) -> MqttOptions {
+fn options(settings: &Settings, terms: Terms) -> MqttOptions {
     let mut options = MqttOptions::new(&settings.client_id, &settings.host, settings.port);
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
@@ -169,9 +297,9 @@ fn options(settings: &Settings) -> MqttOptions {
         .set_keep_alive(settings.keep_alive)
         .set_connection_timeout(CONNECT_TIMEOUT_S)
         .set_network_options(network)
-        // The broker keeps nothing for us between connections: what is unacknowledged is in the outbox and
-        // is sent again, and a resumed session only brings the library's loss of publishes back.
-        .set_clean_start(true)
+        // The broker keeps nothing of what we publish between connections: what is unacknowledged is in the outbox and
+        // is sent again. It keeps commands for us, if we take any.
+        .set_clean_start(terms.fresh || !terms.listen)
         // Bounds the library's tables (one slot for each possible packet id) and makes its ring of packet
         // ids as long as our window.
         .set_outgoing_inflight_upper_limit(settings.inflight)
@@ -182,6 +310,13 @@ fn options(settings: &Settings) -> MqttOptions {
             true,
             None,
         ));
+    if terms.listen {
+        options
+            .set_session_expiry_interval(Some(KEPT_FOR_S))
+            .set_receive_maximum(Some(COMMANDS_AHEAD))
+            .set_max_packet_size(Some(LARGEST_INCOMING))
+            .set_manual_acks(true);
+    }
     if let Some((user, password)) = &settings.credentials {
         options.set_credentials(user, &password.0);
     }
@@ -199,6 +334,7 @@ fn limits(settings: &Settings, connack: &ConnAck, broker: &str) -> Result<Limits
         Err(Fault {
             state: LinkState::Refused,
             message,
+            unreadable: false,
         })
     };
     if said.and_then(|said| said.max_qos) == Some(0) {

@@ -4,6 +4,8 @@
 //!  outbox ──► feed ──► batch ──► session ──► link ──► pump (the library, in a task of its own)
 //!    ▲                             │ ▲          │
 //!    └──── acknowledged ranges ────┘ └─ ledger ◄┘ packet ids, answers
+//!
+//!  commands: pump ──► link ──► session ──► desk, and answers back the same way as events
 //! ```
 //!
 //! Whatever was not acknowledged is in the outbox and nowhere else: after every new connection sending
@@ -15,6 +17,7 @@ pub mod backoff;
 pub mod batch;
 #[cfg(feature = "embedded-broker")]
 pub mod broker;
+pub mod desk;
 mod fault;
 mod feed;
 pub mod ledger;
@@ -35,9 +38,10 @@ use tokio::sync::watch;
 use crate::clock::SharedClock;
 use crate::outbox::Queue;
 use backoff::Backoff;
+use desk::Desk;
 use feed::Feed;
 use ledger::Ledger;
-use link::Link;
+use link::{Link, Terms};
 use session::{End, Session, Shared};
 pub use settings::{Settings, UplinkError};
 use state::Reporter;
@@ -50,9 +54,9 @@ const STEADY: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Birth {
     pub version: String,
-    /// SHA-256 of the config file's bytes, hex.
-    pub config_sha256: String,
-    /// What this box can do, in words the cloud knows.
+    /// SHA-256 of the config in force, hex; the state is published anew when it changes.
+    pub config_sha256: watch::Receiver<String>,
+    /// What this box can do: `command.NAME` for each command it knows.
     pub capabilities: Vec<String>,
 }
 
@@ -69,6 +73,8 @@ pub struct Uplink {
     /// Where the link's state is shown; starts as [`LinkStatus::off`].
     pub status: watch::Sender<LinkStatus>,
     pub birth: Birth,
+    /// Who obeys commands; without one the box does not listen for any.
+    pub desk: Option<Arc<dyn Desk>>,
     /// Time to send what is pending, hear the answers and say goodbye after the stop signal.
     pub grace: Duration,
 }
@@ -88,23 +94,29 @@ impl Uplink {
             feed: Feed::new(self.queue),
             settings: self.settings,
             birth: self.birth,
+            desk: self.desk,
             clock: self.clock,
             ledger: Ledger::default(),
             grace: self.grace,
             sent: [0; 4],
             oversized: [0; 4],
         };
+        let mut fresh = false;
         loop {
             shared.reporter.attempt();
+            let terms = Terms {
+                listen: shared.desk.is_some(),
+                fresh,
+            };
             let opened = tokio::select! {
-                opened = Link::open(&shared.settings) => opened,
+                opened = Link::open(&shared.settings, terms) => opened,
                 () = stopped(&mut stop) => break,
             };
             let fault = match opened {
                 Err(fault) => fault,
                 Ok(link) => {
                     tracing::info!(%broker, "connected");
-                    shared.reporter.connected();
+                    shared.reporter.connected(link.refused_subscription.clone());
                     let (since, acked) = (shared.now(), shared.reporter.events_acked());
                     let end = Session::new(&mut shared, link).run(&mut stop).await;
                     let now = shared.now();
@@ -126,6 +138,8 @@ impl Uplink {
                 }
             };
             shared.reporter.failed(&fault);
+            // What the broker would bring again, the library could not read again.
+            fresh = fault.unreadable;
             let wait = backoff.next_wait();
             tracing::warn!(%broker, reason = %fault.message, wait_s = wait.as_secs_f64(), "not connected");
             tokio::select! {

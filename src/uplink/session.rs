@@ -1,16 +1,19 @@
 //! The traffic of one accepted connection: fills the window, hears the answers, leaves in order.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::v5::PubAckReason;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use super::batch::{CONTENT_TYPE, Packed};
+use super::desk::Desk;
 use super::fault::{Fault, publish_refused};
 use super::feed::{Feed, FeedError};
 use super::ledger::{Content, Ledger, Settled};
-use super::link::{Link, OFFLINE, Signal};
+use super::link::{Link, OFFLINE, Parcel, Receipt, Signal};
 use super::state::{Refusal, Reporter};
 use super::{Birth, Settings};
 use crate::clock::SharedClock;
@@ -19,8 +22,12 @@ use crate::clock::SharedClock;
 const ACK_PATIENCE: Duration = Duration::from_secs(60);
 /// Pause after the outbox could not be used, and after it had nothing where something should be.
 const OUTBOX_PAUSE: Duration = Duration::from_secs(1);
-/// Content type of the state.
-const STATE_TYPE: &str = "application/json";
+/// Content type of the state and of answers.
+const JSON_TYPE: &str = "application/json";
+
+mod commands;
+
+use commands::{changed, next_receipt};
 
 /// How a session ended.
 pub(super) enum End {
@@ -36,6 +43,7 @@ pub(super) enum End {
 pub(super) struct Shared {
     pub(super) settings: Settings,
     pub(super) birth: Birth,
+    pub(super) desk: Option<Arc<dyn Desk>>,
     pub(super) clock: SharedClock,
     pub(super) reporter: Reporter,
     pub(super) ledger: Ledger,
@@ -73,6 +81,8 @@ pub(super) struct Session<'a> {
     heard_at: Duration,
     /// When a publish was last answered, or the first one of a window sent.
     answered_at: Duration,
+    /// Commands that are not acknowledged to the broker yet, in the order they came (MQTT 5, 4.6).
+    taken: VecDeque<(Receipt, oneshot::Receiver<()>)>,
 }
 
 impl<'a> Session<'a> {
@@ -88,6 +98,7 @@ impl<'a> Session<'a> {
             outbox_again_at: None,
             heard_at: now,
             answered_at: now,
+            taken: VecDeque::new(),
         }
     }
 
@@ -108,17 +119,21 @@ impl<'a> Session<'a> {
     /// Returns when everything that should still go out has, or its time is over.
     async fn traffic(&mut self, stop: &mut watch::Receiver<bool>) -> Result<(), End> {
         let mut changes = self.shared.feed.changed();
+        let mut answers = self.shared.desk.as_ref().map(|desk| desk.changed());
+        let mut config = self.shared.birth.config_sha256.clone();
+        config.mark_unchanged();
         let birth = self.birth();
         self.publish_state(birth);
         loop {
             while let Some(signal) = self.link.try_next() {
                 self.hear(signal)?;
             }
+            self.acknowledge_commands()?;
             self.record().await?;
             if self.leaving.is_none() && *stop.borrow() {
                 self.begin_leaving();
             }
-            if self.send_next().await? {
+            if self.answer_next() || self.send_next().await? {
                 continue;
             }
             let now = self.shared.now();
@@ -131,6 +146,12 @@ impl<'a> Session<'a> {
             let wake = self.wakes_in(now);
             tokio::select! {
                 signal = self.link.next() => self.hear(signal)?,
+                durable = next_receipt(&mut self.taken) => self.taken_in(durable)?,
+                () = changed(answers.as_mut()) => {}
+                () = changed(Some(&mut config)), if self.leaving.is_none() => {
+                    let birth = self.birth();
+                    self.publish_state(birth);
+                }
                 changed = changes.changed() => {
                     changed.map_err(|_| End::Closed)?;
                     self.stalled = [false; 4];
@@ -144,7 +165,10 @@ impl<'a> Session<'a> {
 
     fn hear(&mut self, signal: Signal) -> Result<(), End> {
         let now = self.shared.now();
-        if matches!(signal, Signal::Acked(..) | Signal::Heard) {
+        if matches!(
+            signal,
+            Signal::Acked(..) | Signal::Command(..) | Signal::Heard
+        ) {
             self.heard_at = now;
         }
         let confused = |error| {
@@ -154,6 +178,7 @@ impl<'a> Session<'a> {
         };
         match signal {
             Signal::Heard | Signal::Wrote | Signal::Goodbye => {}
+            Signal::Command(message, receipt) => self.take(message, receipt)?,
             Signal::Written(id) => self.shared.ledger.written(id).map_err(confused)?,
             Signal::Acked(id, reason) => {
                 self.answered_at = now;
@@ -174,7 +199,13 @@ impl<'a> Session<'a> {
         let in_flight = shared.ledger.in_flight();
         match settled {
             Settled::Delivered(content) => {
-                let mut events = 0;
+                let (mut events, mut answers) = (0, 0);
+                if let Content::Answer(ticket) = content {
+                    answers = 1;
+                    if let Some(desk) = &shared.desk {
+                        desk.answered(ticket);
+                    }
+                }
                 if let Content::Batch(batch) = content {
                     events = batch.events();
                     shared.feed.deliver(&batch);
@@ -188,6 +219,7 @@ impl<'a> Session<'a> {
                 shared.reporter.update(|status| {
                     status.in_flight = in_flight;
                     status.counters.events_acked += events;
+                    status.counters.answers += answers;
                 });
             }
             Settled::Refused(content) => {
@@ -197,6 +229,7 @@ impl<'a> Session<'a> {
                         Some(batch.stream),
                     ),
                     Content::State => (shared.settings.topics.state(), None),
+                    Content::Answer(_) => (shared.settings.topics.response("…"), None),
                 };
                 tracing::warn!(%topic, ?reason, "the broker refused a publish");
                 let message = publish_refused(reason, &topic);
@@ -257,10 +290,14 @@ impl<'a> Session<'a> {
 
     fn publish(&mut self, topic: &str, packed: Packed, now: Duration) -> bool {
         let idle = self.shared.ledger.in_flight() == 0;
-        if !self
-            .link
-            .publish(topic, CONTENT_TYPE, false, packed.payload)
-        {
+        let sent = self.link.publish(Parcel {
+            topic,
+            content_type: CONTENT_TYPE,
+            correlation: None,
+            retain: false,
+            payload: packed.payload,
+        });
+        if !sent {
             return false;
         }
         if idle {
@@ -426,7 +463,7 @@ impl<'a> Session<'a> {
             "online": true,
             "bootid": self.shared.settings.boot_id,
             "version": version,
-            "config_sha256": config_sha256,
+            "config_sha256": *config_sha256.borrow(),
             "capabilities": capabilities,
             "pending": self.shared.feed.pending(),
         })
@@ -437,10 +474,16 @@ impl<'a> Session<'a> {
     /// False when it cannot be sent: no room, too large for the broker, or the connection is gone.
     fn publish_state(&mut self, payload: Vec<u8>) -> bool {
         let topic = self.shared.settings.topics.state();
-        let limit = self.link.payload_limit(&topic, STATE_TYPE, payload.len());
+        let limit = self.link.payload_limit(&topic, JSON_TYPE, payload.len());
         let sent = self.shared.ledger.has_room()
             && payload.len() <= limit.most
-            && self.link.publish(&topic, STATE_TYPE, true, payload);
+            && self.link.publish(Parcel {
+                topic: &topic,
+                content_type: JSON_TYPE,
+                correlation: None,
+                retain: true,
+                payload,
+            });
         if sent {
             self.answered_at = self.shared.now();
             self.shared.ledger.sent(Content::State);

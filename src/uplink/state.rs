@@ -49,6 +49,10 @@ pub struct Counters {
     pub batches_refused: u64,
     /// Events larger than the broker takes.
     pub events_oversized: u64,
+    /// Messages that came in on the command topic.
+    pub commands: u64,
+    /// Answers to commands the broker took.
+    pub answers: u64,
 }
 
 /// The broker answered a publish with an error, and has taken nothing of it since.
@@ -76,6 +80,8 @@ pub struct LinkStatus {
     pub counters: Counters,
     /// What the broker refuses, by [`Stream::index`](crate::event::Stream::index).
     pub refusals: [Option<Refusal>; 4],
+    /// The broker does not let the box listen for commands.
+    pub deaf: Option<Refusal>,
     /// The latest event that no payload can hold.
     pub oversized: Option<Oversized>,
     /// Why events cannot be read from the outbox, or acknowledged to it, at the moment.
@@ -98,20 +104,22 @@ impl LinkStatus {
             in_flight: 0,
             counters: Counters::default(),
             refusals: Default::default(),
+            deaf: None,
             oversized: None,
             outbox_trouble: None,
         }
     }
 
     /// What a person must be told now that the state `before` has become this one: one alarm for each
-    /// stream the broker began to refuse, one for new events that are too large. Whoever watches the
+    /// stream the broker began to refuse, one for commands it began to withhold, one for new events that are too large. Whoever watches the
     /// status submits them; a state seen late loses no alarm.
     #[must_use]
     pub fn alarms_since(&self, before: &Self) -> Vec<DeviceAlarm> {
         let mut messages: Vec<String> = self
             .refusals
             .iter()
-            .zip(&before.refusals)
+            .chain([&self.deaf])
+            .zip(before.refusals.iter().chain([&before.deaf]))
             .filter(|(now, before)| before.is_none() && now.is_some())
             .filter_map(|(now, _)| now.as_ref().map(|refusal| refusal.message.clone()))
             .collect();
@@ -172,9 +180,12 @@ impl Reporter {
         }
     }
 
-    pub(super) fn connected(&self) {
+    pub(super) fn connected(&self, deaf: Option<Refusal>) {
         self.enter(LinkState::Connected, "");
-        self.update(|status| status.counters.connections += 1);
+        self.update(|status| {
+            status.counters.connections += 1;
+            status.deaf = deaf;
+        });
     }
 
     pub(super) fn events_acked(&self) -> u64 {
@@ -241,6 +252,12 @@ mod tests {
         refused.refusals[Stream::Count.index()] = Some(refusal());
         let alarms = refused.alarms_since(&quiet);
         assert_eq!(alarms.len(), 1);
+        let deaf = LinkStatus {
+            deaf: Some(refusal()),
+            ..quiet.clone()
+        };
+        assert_eq!(deaf.alarms_since(&quiet).len(), 1);
+        assert!(deaf.alarms_since(&deaf).is_empty());
         assert_eq!(alarms[0].message, "the broker refuses t");
         assert!(refused.alarms_since(&refused).is_empty());
         assert!(quiet.alarms_since(&refused).is_empty());

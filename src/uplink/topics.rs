@@ -4,6 +4,8 @@ use crate::event::{Identity, Stream};
 
 /// Longest name of a tenant, a store or a box, bytes.
 const LONGEST_LEVEL: usize = 64;
+/// Longest response topic that is honoured, bytes.
+const LONGEST_RESPONSE: usize = 512;
 
 /// Why a topic cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +61,29 @@ impl Topics {
         format!("{}/state", self.base)
     }
 
+    /// `{base}/command`: where signed commands come in.
+    #[must_use]
+    pub fn command(&self) -> String {
+        format!("{}/command", self.base)
+    }
+
+    /// `{base}/response/{id}`: the answer to one command.
+    #[must_use]
+    pub fn response(&self, id: &str) -> String {
+        format!("{}/response/{id}", self.base)
+    }
+
+    /// Whether an answer may go to `topic`: below `{base}/response/` and without wildcards, so that nobody makes this
+    /// box write anywhere else.
+    #[must_use]
+    pub fn is_response(&self, topic: &str) -> bool {
+        let prefix = format!("{}/response/", self.base);
+        topic.len() <= LONGEST_RESPONSE
+            && topic.strip_prefix(&prefix).is_some_and(|rest| {
+                !rest.is_empty() && !rest.contains(['+', '#']) && !rest.contains(char::is_control)
+            })
+    }
+
     /// `{base}/event/{stream}`: live batches.
     #[must_use]
     pub fn event(&self, stream: Stream) -> String {
@@ -104,6 +129,29 @@ mod tests {
         assert_eq!(stream_of(topics.base(), &event), Some(Stream::Alarm));
         assert_eq!(stream_of(topics.base(), &topics.state()), None);
         assert_eq!(stream_of("footfall/v1/other", &event), None);
+    }
+
+    #[test]
+    fn answers_go_below_the_boxs_own_response_topic_and_nowhere_else() {
+        let topics = Topics::new(&identity("shop-7")).unwrap();
+        let base = topics.base().to_owned();
+        assert_eq!(topics.command(), format!("{base}/command"));
+        assert!(topics.is_response(&topics.response("7")));
+        assert!(topics.is_response(&format!("{base}/response/desk/7")));
+        for elsewhere in [
+            format!("{base}/response"),
+            format!("{base}/response/"),
+            format!("{base}/responses/7"),
+            format!("{base}/response/+"),
+            format!("{base}/response/a/#"),
+            format!("{base}/response/\0"),
+            format!("{base}/command"),
+            format!("{base}/response/{}", "x".repeat(600)),
+            "footfall/v1/acme/shop-8/box-0042/response/7".to_owned(),
+            String::new(),
+        ] {
+            assert!(!topics.is_response(&elsewhere), "{elsewhere}");
+        }
     }
 
     #[test]

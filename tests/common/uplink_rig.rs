@@ -56,9 +56,10 @@ impl Rig {
             status: status_tx,
             birth: Birth {
                 version: "0.1.0".into(),
-                config_sha256: "c0ffee".into(),
+                config_sha256: watch::channel("c0ffee".to_owned()).1,
                 capabilities: vec!["vision".into()],
             },
+            desk: None,
             grace,
         };
         Self {

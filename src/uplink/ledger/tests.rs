@@ -497,3 +497,5 @@ fn a_cut_returns_every_unacknowledged_event_and_no_other() {
     assert_eq!(ledger.cut(Duration::ZERO), 5);
     assert_eq!((ledger.in_flight(), ledger.has_room()), (0, false));
 }
+
+mod answers;

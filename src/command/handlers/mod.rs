@@ -1,0 +1,72 @@
+//! What the box does at a command: one file for each. A handler checks its arguments before it changes anything.
+
+pub mod config_patch;
+pub mod log_level;
+pub mod ping;
+pub mod status;
+
+use std::pin::Pin;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::id::CommandId;
+use super::response::Trouble;
+
+/// How a command ended: its result, or why there is none.
+pub type Outcome = Result<Value, Trouble>;
+/// A command at work.
+pub type Work<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+
+/// One command.
+pub trait Handler: Send + Sync {
+    /// Its name in the claims.
+    fn name(&self) -> &'static str;
+
+    /// What may be done with it.
+    fn nature(&self) -> Nature;
+
+    /// Does it. Ends by itself within a bounded time.
+    fn run(&self, call: Call) -> Work<'_>;
+}
+
+/// What may be done with a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nature {
+    /// Doing it twice is the same as doing it once: it is done again when a restart cut it off.
+    pub idempotent: bool,
+    /// A later one must never be overtaken by an earlier one: `seq` has to grow.
+    pub ordered: bool,
+}
+
+/// One call of a handler.
+pub struct Call {
+    pub id: CommandId,
+    pub args: Map<String, Value>,
+    /// Tells whoever asked how far it is; for what takes long.
+    pub progress: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+impl Call {
+    /// The arguments as the handler wants them.
+    ///
+    /// # Errors
+    /// Rejects the command and says which argument is wrong.
+    pub fn arguments<T: DeserializeOwned>(&mut self) -> Result<T, Trouble> {
+        let args = Value::Object(std::mem::take(&mut self.args));
+        serde_path_to_error::deserialize(args).map_err(|why| {
+            let path = why.path().to_string();
+            let place = if path == "." {
+                "args".to_owned()
+            } else {
+                format!("args.{path}")
+            };
+            Trouble::rejected("args", format!("{place}: {}", why.inner()))
+        })
+    }
+}
+
+/// For commands that take no arguments.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
