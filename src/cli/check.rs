@@ -10,7 +10,7 @@ use super::exit;
 use crate::clock::SystemClock;
 use crate::config::schema::Config;
 use crate::outbox::OutboxError;
-use crate::sensor::camera::{self, FileSpec};
+use crate::sensor::camera::{self, FileSpec, rtsp};
 use crate::sensor::vision::runtime;
 use crate::{app, config, uplink};
 
@@ -72,6 +72,9 @@ fn faults(config: &Config) -> Vec<anyhow::Error> {
                 picture_fps: camera.picture_fps,
             });
             faults.extend(recording.with_context(what).err());
+        }
+        if let Some(file) = &camera.password_file {
+            faults.extend(rtsp::password(file).with_context(what).err());
         }
         if let Ok(runtime) = &runtime {
             let pipeline = app::pipeline(config, camera, runtime, 1);

@@ -107,7 +107,7 @@ fn each_broken_config_gives_its_one_clear_line() {
             "no file",
             "file = \"clip.mp4\"\n",
             "",
-            "/etc/footfall/footfall.toml:11: camera[0].file: missing; expected the path of a video, a GIF or a folder of pictures",
+            "/etc/footfall/footfall.toml:11: camera[0].device: missing; expected one of `device` (USB), `rtsp` (network) and `file` (a recording)",
         ),
         (
             "enum",

@@ -27,8 +27,12 @@ impl DrivingShop {
 }
 
 impl FrameSource for DrivingShop {
-    fn next_frame(&mut self, frame: &mut Frame) -> Result<Next, CameraError> {
-        let next = self.shop.next_frame(frame)?;
+    fn next_kept(
+        &mut self,
+        frame: &mut Frame,
+        keep: &mut dyn FnMut(Duration) -> bool,
+    ) -> Result<Next, CameraError> {
+        let next = self.shop.next_kept(frame, keep)?;
         if next == Next::Frame {
             self.clock.advance(frame.at.saturating_sub(self.shown));
             self.shown = frame.at;
