@@ -77,8 +77,10 @@ fn start_logging() {
     use tracing_subscriber::EnvFilter;
 
     let quiet_dependencies = "info,rumqttc=warn,rumqttd=off,ort=warn,sled=warn";
-    let filter = EnvFilter::try_from_env("FOOTFALL_LOG")
+    let mut filter = EnvFilter::try_from_env("FOOTFALL_LOG")
         .unwrap_or_else(|_| EnvFilter::new(quiet_dependencies));
+    // At no level: it repeats addresses, and those of cheap cameras hold their password.
+    filter = filter.add_directive("retina=off".parse().unwrap_or_default());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

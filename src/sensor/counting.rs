@@ -91,7 +91,6 @@ impl Sensor for CountingCamera {
             pipeline,
             meter,
             state: CameraState::Lost,
-            left_behind: None,
         };
         let mut wait = FIRST_WAIT;
         let result = loop {
@@ -134,13 +133,6 @@ impl CountingCamera {
 
     /// Opens the source and analyses it until it ends, fails or `stop` is asked.
     fn watch(&self, shift: &mut Shift, stop: &Stop) -> Result<Watched, String> {
-        if let Some(left) = shift.left_behind.take()
-            && !left.end(Duration::ZERO)
-        {
-            self.trouble(shift, CameraState::Lost, words::hangs());
-            shift.left_behind = Some(left);
-            return Ok(Watched::default());
-        }
         let quit = Arc::new(Stop::default());
         let mut source = match (self.open)(Arc::clone(&quit)) {
             Ok(source) => source,
@@ -165,9 +157,8 @@ impl CountingCamera {
         if !capture.end(CAPTURE_ENDS_WITHIN) {
             warn!(
                 camera = self.id,
-                "the camera's driver hangs; its thread is left behind"
+                "the camera's driver does not come back; its thread is left behind"
             );
-            shift.left_behind = Some(capture);
         }
         watched
     }
@@ -369,8 +360,6 @@ struct Shift {
     pipeline: Pipeline,
     meter: IntervalMeter,
     state: CameraState,
-    /// A capturing thread that did not end when it was asked to.
-    left_behind: Option<Capture>,
 }
 
 #[derive(Default)]

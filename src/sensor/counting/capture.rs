@@ -1,5 +1,5 @@
-//! The thread that waits for a camera's pictures. A driver may never come back; then the thread is left behind, and the
-//! camera is not opened again before it has ended: there is never more than one.
+//! The thread that waits for a camera's pictures. A driver may never come back from that; then the camera stays lost on
+//! its one thread until the driver answers, and a daemon that leaves does not wait for it.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};

@@ -20,13 +20,6 @@ pub(super) fn frozen() -> Words {
     )
 }
 
-pub(super) fn hangs() -> Words {
-    Words::new(
-        "the camera's driver does not answer; unplug the camera and plug it in again, or restart the box",
-        "摄像头驱动没有响应；请重新插拔摄像头，或重启设备",
-    )
-}
-
 pub(super) fn over() -> Words {
     Words::new(
         "the recording is over; set `repeat = true` to play it again",
