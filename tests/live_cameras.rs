@@ -5,7 +5,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy spares test functions, not their helpers
 
 #[path = "common/mosquitto.rs"]
-#[allow(dead_code)] // only its helpers
 mod mosquitto;
 
 use std::fmt::Write as _;

@@ -141,7 +141,6 @@ impl CountingCamera {
                 return Ok(Watched::default());
             }
         };
-        self.live.opened.add(1);
         if self.delivery == Delivery::Each {
             let pull = |frame: &mut Frame| match source.next_frame(frame) {
                 Ok(Next::Frame) => Taken::Frame,
@@ -186,6 +185,7 @@ impl CountingCamera {
                     let dropped = all_dropped() - dropped_before;
                     dropped_before += dropped;
                     watched.frames += 1;
+                    self.live.opened.add(u64::from(watched.frames == 1));
                     self.live.dropped.add(dropped);
                     // The same picture again has nothing new to count, and is no coverage either.
                     if still.as_mut().is_some_and(|still| still.sees(&frame)) {

@@ -15,7 +15,7 @@ pub struct Live {
     pub failed: Counter,
     /// Pictures that arrived damaged, or not at all.
     pub damaged: Counter,
-    /// Times the camera was connected to.
+    /// Times the camera began to deliver.
     pub opened: Counter,
     /// Frames analysed per second, over the latest seconds.
     pub fps: Gauge,
@@ -56,7 +56,7 @@ impl Live {
             ),
             Metric::counter(
                 "opened",
-                "times the camera was connected to",
+                "times the camera began to deliver",
                 "连接次数",
                 &self.opened,
             ),

@@ -117,8 +117,8 @@ fn a_picture_that_freezes_is_announced_ends_the_coverage_and_is_taken_back_when_
     );
     camera.run(&Stop::default()).unwrap();
     let events: Vec<Body> = sink.take().into_iter().map(|draft| draft.body).collect();
-    use CameraState::{Frozen, Ok};
-    assert_eq!(states(&events), [Ok, Frozen, Ok]);
+    let (ok, frozen) = (CameraState::Ok, CameraState::Frozen);
+    assert_eq!(states(&events), [ok, frozen, ok]);
     let intervals: Vec<_> = events
         .iter()
         .filter_map(|body| match body {
@@ -126,13 +126,13 @@ fn a_picture_that_freezes_is_announced_ends_the_coverage_and_is_taken_back_when_
             _ => None,
         })
         .collect();
-    assert_eq!(intervals[0].status, Frozen);
+    assert_eq!(intervals[0].status, frozen);
     assert_eq!(intervals[0].frames, 30, "the still ones are not analysed");
     assert!(
         (0.45..0.55).contains(&intervals[0].uptime_ratio),
         "{intervals:?}"
     );
-    assert_eq!(intervals[1].status, Ok);
+    assert_eq!(intervals[1].status, ok);
     assert_eq!(camera.live.frames.get(), 35);
     assert_eq!(camera.health.get().state, State::Ok);
 }
