@@ -1,14 +1,16 @@
 //! A camera that counts: a capture thread keeps the newest frame, an analysis loop turns frames into crossings and
 //! intervals. It goes on when the source fails, and says so.
 
+mod capture;
+mod live;
+#[cfg(test)]
+mod tests;
+mod words;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
-
-mod capture;
-mod live;
-mod words;
 
 pub use self::live::Live;
 
@@ -368,6 +370,3 @@ struct Watched {
     /// The recording ended by itself.
     over: bool,
 }
-
-#[cfg(test)]
-mod tests;
