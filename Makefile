@@ -2,7 +2,7 @@
 # order: what it needs is prepared first. The work itself is in scripts/ and in cargo.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench deb check-deny clean
+.PHONY: help setup demo test test-devices lint bench deb check-deny clean
 
 # Each recipe is one shell, which stops at the first failing command.
 .ONESHELL:
@@ -23,7 +23,7 @@ FIRST_BUILD := [ -d "$${CARGO_TARGET_DIR:-target}/debug" ] || echo "The first bu
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS=$$'\t' read -r name text; do
-		printf '  make %-11s %s\n' "$$name" "$$text"
+		printf '  make %-12s %s\n' "$$name" "$$text"
 	done
 
 setup: ## what is needed to build and run: Rust, packages, the ONNX Runtime
@@ -47,6 +47,13 @@ test: ## everything a change must pass: lint, all tests, the examples in the doc
 	$(MAKE) --no-print-directory lint
 	cargo test --locked --quiet --doc
 	cargo nextest run --locked
+
+test-devices: ## cameras for real, some minutes: RTSP from GStreamer, V4L2 in a virtual machine
+	@scripts/setup --tests
+	$(ENV)
+	$(FIRST_BUILD)
+	cargo nextest run --locked --test live_cameras --run-ignored all --no-capture
+	tests/devices/v4l2
 
 lint: ## formatting, clippy without a warning, licences and sources of the dependencies
 	@cargo fmt --check

@@ -10,7 +10,9 @@ use crate::clock::SharedClock;
 use crate::config::schema::{self, Config};
 use crate::sensor::camera::live::Paced;
 use crate::sensor::camera::preview::{PreviewCell, PreviewLine};
-use crate::sensor::camera::{self, FileSpec};
+use crate::sensor::camera::rtsp::{self, Rtsp, RtspSpec};
+use crate::sensor::camera::v4l2::{Device, DeviceSpec};
+use crate::sensor::camera::{self, CameraError, FileSpec};
 use crate::sensor::counting::{CountingCamera, Delivery, LineNames, Live, Opener};
 use crate::sensor::vision::count::line::LineSettings;
 use crate::sensor::vision::pipeline::{Pipeline, PipelineSettings};
@@ -19,6 +21,10 @@ use crate::sensor::vision::session::OnnxDetector;
 use crate::sensor::vision::{VisionError, manifest};
 use crate::sensor::{Fitted, HealthCell, House};
 
+/// A camera whose picture stays the same to the last bit for so long is frozen.
+const FROZEN_AFTER: Duration = Duration::from_secs(10);
+/// Asked of a V4L2 camera whose config names no `fps`: enough to count, and gentle to the bus.
+const DEVICE_FPS: f64 = 15.0;
 /// Length of `line.interval`.
 const INTERVAL: Duration = Duration::from_secs(60);
 
@@ -134,17 +140,19 @@ impl CameraShop {
             };
             pipeline(config, camera, &runtime, first_track(clock)).map(|(pipeline, _)| pipeline)
         };
+        let live = Live::default();
         let camera = CountingCamera {
             id: camera.id.clone(),
             lines: camera.line.iter().map(line_names).collect(),
             house: house.clone(),
-            open: opener(camera, &house.clock),
+            open: opener(camera, &house.clock, &live),
             pipeline: Box::new(make),
             max_fps: camera.fps,
             delivery: Delivery::Newest,
+            frozen_after: camera.file.is_none().then_some(FROZEN_AFTER),
             interval: INTERVAL,
             health: HealthCell::starting(house.clock.now()),
-            live: Live::default(),
+            live,
             preview: PreviewCell::new(camera.line.iter().map(preview_line).collect()),
         };
         Fitted {
@@ -185,20 +193,39 @@ pub fn preview_line(line: &schema::Line) -> PreviewLine {
     }
 }
 
-fn opener(camera: &schema::Camera, clock: &SharedClock) -> Opener {
-    let spec = FileSpec {
-        path: camera.file.clone().unwrap_or_default(),
-        picture_fps: camera.picture_fps,
-    };
-    let (repeat, clock) = (camera.repeat, Arc::clone(clock));
+/// Opens what the config names; nothing is touched before the first frame is wanted.
+fn opener(camera: &schema::Camera, clock: &SharedClock, live: &Live) -> Opener {
+    let (camera, clock, damaged) = (camera.clone(), Arc::clone(clock), live.damaged.clone());
     Box::new(move |stop| {
-        let spec = spec.clone();
+        let (clock, damaged) = (Arc::clone(&clock), damaged.clone());
+        if let Some(path) = &camera.device {
+            let spec = DeviceSpec {
+                path: path.clone(),
+                size: camera.size,
+                format: camera.format,
+                fps: camera.fps.unwrap_or(DEVICE_FPS).ceil() as u32,
+            };
+            return Ok(Box::new(Device::new(spec, clock, stop, damaged)));
+        }
+        if let Some(text) = &camera.rtsp {
+            let spec = RtspSpec {
+                // The config's validation has read the address already.
+                url: rtsp::address(text).map_err(|why| CameraError::Unavailable {
+                    what: "rtsp".into(),
+                    why: why.into(),
+                    fix: "correct the config".into(),
+                })?,
+                username: camera.username.clone(),
+                password_file: camera.password_file.clone(),
+                transport: camera.transport,
+            };
+            return Ok(Box::new(Rtsp::new(spec, clock, stop, damaged)));
+        }
+        let spec = FileSpec {
+            path: camera.file.clone().unwrap_or_default(),
+            picture_fps: camera.picture_fps,
+        };
         let reopen = Box::new(move || camera::open(&spec));
-        Ok(Box::new(Paced::new(
-            reopen,
-            repeat,
-            Arc::clone(&clock),
-            stop,
-        )))
+        Ok(Box::new(Paced::new(reopen, camera.repeat, clock, stop)))
     })
 }

@@ -11,7 +11,7 @@ use crate::clock::SystemClock;
 use crate::command::key::Keys;
 use crate::config::schema::Config;
 use crate::outbox::OutboxError;
-use crate::sensor::camera::{self, FileSpec};
+use crate::sensor::camera::{self, FileSpec, rtsp};
 use crate::sensor::vision::runtime;
 use crate::status::auth::pin;
 use crate::{app, config, uplink};
@@ -78,6 +78,9 @@ fn faults(config: &Config) -> Vec<anyhow::Error> {
                 picture_fps: camera.picture_fps,
             });
             faults.extend(recording.with_context(what).err());
+        }
+        if let Some(file) = &camera.password_file {
+            faults.extend(rtsp::password(file).with_context(what).err());
         }
         if let Ok(runtime) = &runtime {
             let pipeline = app::pipeline(config, camera, runtime, 1);

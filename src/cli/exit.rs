@@ -85,7 +85,7 @@ fn code_of(error: &(dyn std::error::Error + 'static)) -> Option<u8> {
         })
     } else if let Some(error) = error.downcast_ref::<CameraError>() {
         Some(match error {
-            CameraError::Unavailable { .. } => UNAVAILABLE,
+            CameraError::Unavailable { .. } | CameraError::Live(_) => UNAVAILABLE,
             CameraError::BadData { .. } => DATA,
         })
     } else if let Some(error) = error.downcast_ref::<VisionError>() {

@@ -133,7 +133,14 @@ fn resolve_paths(config: &mut Config, base: &Path) {
     config.vision.onnxruntime.iter_mut().for_each(resolve);
     config.vision.models.iter_mut().for_each(resolve);
     for camera in &mut config.camera {
-        camera.file.iter_mut().for_each(resolve);
+        [
+            &mut camera.file,
+            &mut camera.device,
+            &mut camera.password_file,
+        ]
+        .into_iter()
+        .flatten()
+        .for_each(resolve);
     }
     resolve(&mut config.gpio.chip);
     for scanner in &mut config.scanner {

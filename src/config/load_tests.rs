@@ -107,7 +107,25 @@ fn each_broken_config_gives_its_one_clear_line() {
             "no file",
             "file = \"clip.mp4\"\n",
             "",
-            "/etc/footfall/footfall.toml:11: camera[0].file: missing; expected the path of a video, a GIF or a folder of pictures",
+            "/etc/footfall/footfall.toml:11: camera[0].device: missing; expected one of `device` (USB), `rtsp` (network) and `file` (a recording)",
+        ),
+        (
+            "two sources",
+            "file = \"clip.mp4\"\n",
+            "file = \"clip.mp4\"\nrtsp = \"rtsp://10.0.0.5/live?key=s3cret\"\n",
+            "/etc/footfall/footfall.toml:13: camera[0].file: a camera is one of `device`, `rtsp` and `file`; remove the others",
+        ),
+        (
+            "a password in the address is not repeated",
+            "file = \"clip.mp4\"\n",
+            "rtsp = \"rtsp://admin:s3cret@10.0.0.5/live\"\n",
+            "/etc/footfall/footfall.toml:13: camera[0].rtsp: user and password do not belong here; put them into `username` and `password_file`",
+        ),
+        (
+            "a user without a network camera",
+            "file = \"clip.mp4\"\n",
+            "file = \"clip.mp4\"\nusername = \"viewer\"\npassword_file = \"secret\"\n",
+            "/etc/footfall/footfall.toml:14: camera[0].username = \"viewer\": only a camera with `rtsp` has a user; remove it",
         ),
         (
             "enum",

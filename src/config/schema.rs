@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use crate::sensor::camera::rtsp::Transport;
+pub use crate::sensor::camera::v4l2::PixelFormat;
 pub use crate::sensor::vision::count::line::{Anchor, CountMode};
 use crate::sensor::{gpio, scanner, wifi};
 
@@ -175,11 +177,27 @@ pub struct Vision {
     pub threads: Option<u8>,
 }
 
-/// `[[camera]]`: one camera and what is counted on its picture.
+/// `[[camera]]`: one camera and what is counted on its picture. Exactly one of `device`, `rtsp` and `file`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct Camera {
     /// `[a-z0-9-]{1,32}`, unique.
     pub id: String,
+    /// A USB or built-in camera: `/dev/v4l/by-id/…` or `/dev/videoN`.
+    pub device: Option<PathBuf>,
+    /// Size asked of `device`, pixels `[width, height]`, 16..=8192; the nearest that it has is taken.
+    #[serde(default = "vga")]
+    pub size: [u32; 2],
+    /// How `device` packs its pictures.
+    #[serde(default)]
+    pub format: PixelFormat,
+    /// A network camera: `rtsp://host:554/path`, without user and password.
+    pub rtsp: Option<String>,
+    pub username: Option<String>,
+    /// File that holds the password of `username`; one trailing line end is ignored.
+    pub password_file: Option<PathBuf>,
+    /// How the pictures of `rtsp` travel.
+    #[serde(default)]
+    pub transport: Transport,
     /// A recording: a video, a GIF, or a folder of pictures.
     pub file: Option<PathBuf>,
     /// Start the recording again when it ends (`run` only).
@@ -202,6 +220,10 @@ pub struct Camera {
     pub anchor: Anchor,
     #[serde(default)]
     pub line: Vec<Line>,
+}
+
+fn vga() -> [u32; 2] {
+    [640, 480]
 }
 
 fn ten() -> f64 {

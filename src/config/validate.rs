@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::fault::{Fault, nearest};
 use super::load::Places;
 use super::schema::{Camera, Config, Line, Status, Uplink};
+use crate::sensor::camera::rtsp;
 use crate::sensor::{Flaw, scanner};
 
 /// Every fault of a config whose types are right.
@@ -69,6 +70,13 @@ struct Faulty<'p, 't> {
 impl Faulty<'_, '_> {
     fn add(&mut self, key: &str, expected: &str) {
         self.found.push(self.places.fault(key, expected.to_owned()));
+    }
+
+    /// As [`Faulty::add`], for a value that may hold a password: it is not repeated.
+    fn hide(&mut self, key: &str, expected: &str) {
+        let mut fault = self.places.fault(key, expected.to_owned());
+        fault.value = None;
+        self.found.push(fault);
     }
 
     /// What a sensor's own settings say of themselves.
@@ -191,12 +199,7 @@ fn status(status: &Status, faults: &mut Faulty<'_, '_>) {
 
 fn camera(key: &str, camera: &Camera, faults: &mut Faulty<'_, '_>) {
     faults.id(&format!("{key}.id"), &camera.id);
-    if camera.file.is_none() {
-        faults.add(
-            &format!("{key}.file"),
-            "missing; expected the path of a video, a GIF or a folder of pictures",
-        );
-    }
+    source(key, camera, faults);
     faults.range(
         &format!("{key}.picture_fps"),
         camera.picture_fps,
@@ -231,6 +234,44 @@ fn camera(key: &str, camera: &Camera, faults: &mut Faulty<'_, '_>) {
             );
         }
         line(&key, one, faults);
+    }
+}
+
+/// Where the pictures come from.
+fn source(key: &str, camera: &Camera, faults: &mut Faulty<'_, '_>) {
+    let named = [
+        ("device", camera.device.is_some()),
+        ("rtsp", camera.rtsp.is_some()),
+        ("file", camera.file.is_some()),
+    ];
+    let mut named = named.into_iter().filter(|(_, given)| *given);
+    match (named.next(), named.next()) {
+        (None, _) => faults.add(
+            &format!("{key}.device"),
+            "missing; expected one of `device` (USB), `rtsp` (network) and `file` (a recording)",
+        ),
+        (_, Some((second, _))) => faults.hide(
+            &format!("{key}.{second}"),
+            "a camera is one of `device`, `rtsp` and `file`; remove the others",
+        ),
+        _ => {}
+    }
+    for side in camera.size {
+        faults.range(&format!("{key}.size"), side.into(), 16.0, 8192.0);
+    }
+    if let Some(Err(expected)) = camera.rtsp.as_deref().map(rtsp::address) {
+        faults.hide(&format!("{key}.rtsp"), expected);
+    }
+    if camera.username.is_some() != camera.password_file.is_some() {
+        faults.add(
+            &format!("{key}.username"),
+            "`username` and `password_file` belong together; set both or none",
+        );
+    } else if camera.username.is_some() && camera.rtsp.is_none() {
+        faults.add(
+            &format!("{key}.username"),
+            "only a camera with `rtsp` has a user; remove it",
+        );
     }
 }
 

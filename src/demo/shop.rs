@@ -102,15 +102,22 @@ fn held(value: f64, low: f64, high: f64) -> f64 {
 }
 
 impl FrameSource for SyntheticShop {
-    fn next_frame(&mut self, frame: &mut Frame) -> Result<Next, CameraError> {
-        if self.next >= self.frames {
-            return Ok(Next::End);
+    fn next_kept(
+        &mut self,
+        frame: &mut Frame,
+        keep: &mut dyn FnMut(Duration) -> bool,
+    ) -> Result<Next, CameraError> {
+        while self.next < self.frames {
+            let index = self.next;
+            let t = index as f64 / self.fps;
+            let at = Duration::from_secs_f64(t);
+            self.next += 1;
+            if keep(at) {
+                self.renderer.draw(&self.script, t as f32, index, frame);
+                (frame.at, frame.index) = (at, index);
+                return Ok(Next::Frame);
+            }
         }
-        let t = self.next as f64 / self.fps;
-        self.renderer.draw(&self.script, t as f32, self.next, frame);
-        frame.at = Duration::from_secs_f64(t);
-        frame.index = self.next;
-        self.next += 1;
-        Ok(Next::Frame)
+        Ok(Next::End)
     }
 }

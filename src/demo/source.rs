@@ -35,8 +35,12 @@ impl DrivingShop {
 }
 
 impl FrameSource for DrivingShop {
-    fn next_frame(&mut self, frame: &mut Frame) -> Result<Next, CameraError> {
-        let next = self.shop.next_frame(frame)?;
+    fn next_kept(
+        &mut self,
+        frame: &mut Frame,
+        keep: &mut dyn FnMut(Duration) -> bool,
+    ) -> Result<Next, CameraError> {
+        let next = self.shop.next_kept(frame, keep)?;
         let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
         let happened = match next {
             Next::Frame => {

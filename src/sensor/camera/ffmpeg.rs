@@ -121,10 +121,6 @@ fn unplayable(path: &Path, why: &str) -> CameraError {
 }
 
 impl FrameSource for Ffmpeg {
-    fn next_frame(&mut self, frame: &mut Frame) -> Result<Next, CameraError> {
-        self.next_kept(frame, &mut |_| true)
-    }
-
     fn next_kept(
         &mut self,
         frame: &mut Frame,

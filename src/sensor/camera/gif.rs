@@ -142,29 +142,34 @@ fn rows(canvas: &mut [u8], width: u32, area: Area) -> impl Iterator<Item = &mut 
 }
 
 impl FrameSource for Gif {
-    fn next_frame(&mut self, frame: &mut Frame) -> Result<Next, CameraError> {
-        match self.draw() {
-            Ok(Some(delay)) => {
-                (frame.width, frame.height) = (self.width, self.height);
-                frame.rgb.clone_from(&self.canvas);
-                frame.at = self.at;
-                frame.index = self.shown;
-                self.at += delay;
-                self.shown += 1;
-                Ok(Next::Frame)
-            }
-            Ok(None) if self.decoder.is_some() && self.shown == 0 => {
-                self.decoder = None;
-                Err(damaged(&self.path, 0, "there is no picture in it"))
-            }
-            Ok(None) => {
-                self.decoder = None;
-                Ok(Next::End)
-            }
-            Err(why) => {
-                self.decoder = None;
-                Err(damaged(&self.path, self.shown, &why))
-            }
+    fn next_kept(
+        &mut self,
+        frame: &mut Frame,
+        keep: &mut dyn FnMut(Duration) -> bool,
+    ) -> Result<Next, CameraError> {
+        loop {
+            let why = match self.draw() {
+                Ok(Some(delay)) => {
+                    let (at, index) = (self.at, self.shown);
+                    self.at += delay;
+                    self.shown += 1;
+                    if !keep(at) {
+                        continue;
+                    }
+                    (frame.width, frame.height) = (self.width, self.height);
+                    frame.rgb.clone_from(&self.canvas);
+                    (frame.at, frame.index) = (at, index);
+                    return Ok(Next::Frame);
+                }
+                Ok(None) if self.decoder.is_none() || self.shown > 0 => {
+                    self.decoder = None;
+                    return Ok(Next::End);
+                }
+                Ok(None) => "there is no picture in it".to_owned(),
+                Err(why) => why,
+            };
+            self.decoder = None;
+            return Err(damaged(&self.path, self.shown, &why));
         }
     }
 }

@@ -1,15 +1,16 @@
-//! H.264 to YUV: from the samples of an MP4 to what `openh264` takes, and what a sequence parameter set says.
+//! H.264 to YUV: from the samples of an MP4 or of a network camera to what `openh264` takes, and what a sequence parameter set says.
 
 use openh264::OpenH264API;
 use openh264::decoder::{DecodeOptions, DecodedYUV, Decoder, DecoderConfig, Flush};
+use openh264::formats::YUVSource;
 
 use super::size_fault;
-use super::yuv::Matrix;
+use super::yuv::{Matrix, Planes};
 
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
 const NAL_SPS: u8 = 7;
 
-/// What an MP4 says about its H.264 (the `avcC` box; ISO/IEC 14496-15, section 5.3.3).
+/// What an MP4 or a network camera says about its H.264 (the `avcC` box; ISO/IEC 14496-15, section 5.3.3).
 #[derive(Clone, Debug)]
 pub(super) struct Config {
     /// Bytes of the length before each NAL unit: 1, 2 or 4.
@@ -132,6 +133,21 @@ impl H264 {
         self.decoder
             .decode_with_options(&[], DecodeOptions::new().flush_after_decode(Flush::Flush))
             .map_err(|error| format!("a picture cannot be decoded ({error})"))
+    }
+}
+
+/// A decoded picture as the conversion wants it.
+pub(super) fn planes<'a>(picture: &'a impl YUVSource) -> Planes<'a> {
+    let (width, height) = picture.dimensions();
+    let (y_stride, uv_stride, _) = picture.strides();
+    Planes {
+        width: u32::try_from(width).unwrap_or(0),
+        height: u32::try_from(height).unwrap_or(0),
+        y: picture.y(),
+        y_stride,
+        u: picture.u(),
+        v: picture.v(),
+        uv_stride,
     }
 }
 

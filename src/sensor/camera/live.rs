@@ -88,10 +88,6 @@ impl Paced {
 }
 
 impl FrameSource for Paced {
-    fn next_frame(&mut self, frame: &mut Frame) -> Result<Next, CameraError> {
-        self.next_kept(frame, &mut |_| true)
-    }
-
     fn next_kept(
         &mut self,
         frame: &mut Frame,

@@ -2,10 +2,16 @@
 //!
 //! ```text
 //!  open ─┬─ mp4 ─ h264 ─┬─ yuv ─► Frame ─► live::Paced ─► live::capture_loop ─► live::Slot ─► vision
-//!        ├─ ffmpeg ─────┘            └────────────────────────── replay ──────────────────► vision
-//!        ├─ gif
-//!        └─ pictures
+//!        ├─ ffmpeg ─────┤            └────────────────────────── replay ──────────────────► vision
+//!        ├─ gif         │
+//!        └─ pictures    │
+//!  rtsp ─── h264 ───────┤
+//!  v4l2 ────────────────┘
 //! ```
+//!
+//! - [`v4l2`]: USB and built-in cameras
+//! - [`rtsp`]: network cameras
+//! - [`frozen`]: whether the picture still changes
 //!
 //! - [`open`]: looks at a file's first bytes and picks the reader
 //! - `mp4`, `h264`: MP4 and MOV with H.264, decoded in this process
@@ -19,8 +25,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::words::Words;
+
 pub mod decimate;
 mod ffmpeg;
+pub mod frozen;
 mod gif;
 mod h264;
 pub mod live;
@@ -29,8 +38,10 @@ mod mp4;
 mod open;
 mod pictures;
 pub mod preview;
+pub mod rtsp;
 #[cfg(test)]
 mod testing;
+pub mod v4l2;
 mod yuv;
 
 pub use open::{ClipInfo, FileSpec, open, probe};
@@ -55,7 +66,7 @@ pub struct Frame {
     pub index: u64,
 }
 
-/// What [`FrameSource::next_frame`] found.
+/// What [`FrameSource::next_kept`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// The frame was filled.
@@ -81,9 +92,27 @@ pub enum CameraError {
         why: String,
         fix: String,
     },
+    /// A camera at work in a shop: what and why and what to do, in both languages.
+    #[error("{}", .0.en)]
+    Live(Words),
 }
 
 impl CameraError {
+    /// For the page.
+    #[must_use]
+    pub fn words(&self) -> Words {
+        let zh = match self {
+            Self::Live(words) => return words.clone(),
+            Self::Unavailable { what, why, .. } => {
+                format!("无法打开 {what}（{why}）；请检查配置中的路径和权限")
+            }
+            Self::BadData { what, why, .. } => {
+                format!("{what} 的内容有误（{why}）；请更换或重新录制")
+            }
+        };
+        Words::new(self.to_string(), zh)
+    }
+
     fn unavailable(path: &Path, why: impl Into<String>, fix: impl Into<String>) -> Self {
         Self::Unavailable {
             what: path.display().to_string(),
@@ -105,42 +134,23 @@ impl CameraError {
 ///
 /// After [`Next::End`] or an error a source has nothing more to give and answers [`Next::End`].
 pub trait FrameSource: Send {
-    /// Waits for the next frame and fills `frame`, reusing its buffer.
+    /// Waits for the next frame whose time `keep` accepts and fills `frame`, reusing its buffer. `keep` is asked once
+    /// for every frame, in their order; the others need not be converted.
     ///
     /// # Errors
     /// [`CameraError`] in plain words.
-    fn next_frame(&mut self, frame: &mut Frame) -> Result<Next, CameraError>;
+    fn next_kept(
+        &mut self,
+        frame: &mut Frame,
+        keep: &mut dyn FnMut(Duration) -> bool,
+    ) -> Result<Next, CameraError>;
 
-    /// The next frame whose time `keep` accepts. `keep` is asked once for every frame, in their order;
-    /// a source that can spares itself the conversion of the others.
+    /// The next frame, whatever its time.
     ///
     /// # Errors
-    /// Those of [`FrameSource::next_frame`].
-    fn next_kept(
-        &mut self,
-        frame: &mut Frame,
-        keep: &mut dyn FnMut(Duration) -> bool,
-    ) -> Result<Next, CameraError> {
-        loop {
-            match self.next_frame(frame)? {
-                Next::Frame if !keep(frame.at) => {}
-                next => return Ok(next),
-            }
-        }
-    }
-}
-
-impl FrameSource for Box<dyn FrameSource> {
+    /// Those of [`FrameSource::next_kept`].
     fn next_frame(&mut self, frame: &mut Frame) -> Result<Next, CameraError> {
-        (**self).next_frame(frame)
-    }
-
-    fn next_kept(
-        &mut self,
-        frame: &mut Frame,
-        keep: &mut dyn FnMut(Duration) -> bool,
-    ) -> Result<Next, CameraError> {
-        (**self).next_kept(frame, keep)
+        self.next_kept(frame, &mut |_| true)
     }
 }
 

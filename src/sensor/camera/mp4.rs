@@ -13,11 +13,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use openh264::formats::YUVSource;
-
 use self::index::{Codec, Fault, Index, Sample};
-use super::h264::{Config, H264};
-use super::yuv::{Planes, to_rgb};
+use super::h264::{Config, H264, planes};
+use super::yuv::to_rgb;
 use super::{CameraError, ClipInfo, Frame, FrameSource, Next};
 
 /// Largest coded picture, bytes; a key frame of 4K video has about 1 MB.
@@ -162,10 +160,6 @@ impl Mp4 {
 }
 
 impl FrameSource for Mp4 {
-    fn next_frame(&mut self, frame: &mut Frame) -> Result<Next, CameraError> {
-        self.next_kept(frame, &mut |_| true)
-    }
-
     fn next_kept(
         &mut self,
         frame: &mut Frame,
@@ -276,18 +270,4 @@ fn config(index: &Index) -> Result<Config, Refusal> {
 fn time(units: i64, timescale: u32) -> Duration {
     let nanos = u128::from(units.unsigned_abs()) * 1_000_000_000 / u128::from(timescale.max(1));
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-}
-
-fn planes<'a>(picture: &'a impl YUVSource) -> Planes<'a> {
-    let (width, height) = picture.dimensions();
-    let (y_stride, uv_stride, _) = picture.strides();
-    Planes {
-        width: u32::try_from(width).unwrap_or(0),
-        height: u32::try_from(height).unwrap_or(0),
-        y: picture.y(),
-        y_stride,
-        u: picture.u(),
-        v: picture.v(),
-        uv_stride,
-    }
 }

@@ -111,20 +111,28 @@ impl Pictures {
 }
 
 impl FrameSource for Pictures {
-    fn next_frame(&mut self, frame: &mut Frame) -> Result<Next, CameraError> {
-        let Some(name) = self.names.get(self.next) else {
-            return Ok(Next::End);
-        };
-        let path = self.folder.join(name);
-        let picture = self
-            .read(&path)
-            .inspect_err(|_| self.next = self.names.len())?;
-        (frame.width, frame.height) = (picture.width(), picture.height());
-        frame.rgb = picture.into_rgb8().into_raw();
-        frame.at = Duration::from_secs_f64(self.next as f64 / self.fps);
-        frame.index = self.next as u64;
-        self.next += 1;
-        Ok(Next::Frame)
+    fn next_kept(
+        &mut self,
+        frame: &mut Frame,
+        keep: &mut dyn FnMut(Duration) -> bool,
+    ) -> Result<Next, CameraError> {
+        while let Some(name) = self.names.get(self.next) {
+            let at = Duration::from_secs_f64(self.next as f64 / self.fps);
+            if !keep(at) {
+                self.next += 1;
+                continue;
+            }
+            let path = self.folder.join(name);
+            let picture = self
+                .read(&path)
+                .inspect_err(|_| self.next = self.names.len())?;
+            (frame.width, frame.height) = (picture.width(), picture.height());
+            frame.rgb = picture.into_rgb8().into_raw();
+            (frame.at, frame.index) = (at, self.next as u64);
+            self.next += 1;
+            return Ok(Next::Frame);
+        }
+        Ok(Next::End)
     }
 }
 
@@ -257,7 +265,7 @@ mod tests {
         };
         let mut reds = Vec::new();
         let mut source = open(&spec).unwrap();
-        let played = play(&mut source, |frame| reds.push(frame.rgb[0]));
+        let played = play(source.as_mut(), |frame| reds.push(frame.rgb[0]));
         assert!(played.end.is_ok());
         assert_eq!(reds[..3], [9, 10, 11]);
         assert!(reds[3].abs_diff(12) <= 3);

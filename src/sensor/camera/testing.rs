@@ -94,7 +94,7 @@ pub(super) fn play(source: &mut dyn FrameSource, mut look: impl FnMut(&Frame)) -
 /// Opens and plays a file.
 pub(super) fn play_file(path: &Path, look: impl FnMut(&Frame)) -> Played {
     let mut source = open(&spec(path)).unwrap_or_else(|error| panic!("{error}"));
-    play(&mut source, look)
+    play(source.as_mut(), look)
 }
 
 /// Mean absolute difference of two pictures' bytes.

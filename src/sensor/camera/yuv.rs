@@ -1,4 +1,4 @@
-//! YUV 4:2:0, as video decoders give it, to RGB (ITU-R BT.601 and BT.709, limited and full range).
+//! YUV, 4:2:0 as video decoders give it and the packed forms of USB cameras, to RGB (ITU-R BT.601 and BT.709, limited and full range).
 //!
 //! Chroma is repeated over its 2x2 pixels, which is what ffmpeg and OpenCV do by default.
 
@@ -93,6 +93,45 @@ pub(super) fn to_rgb(planes: &Planes<'_>, matrix: Matrix, frame: &mut Frame) {
             row(y, u, v, matrix, rgb);
         }
     }
+}
+
+/// YUYV (V4L2's name): 4:2:2, two pixels in the four bytes Y U Y V, rows without padding. An odd last column stays as
+/// it was; so do rows that `bytes` lacks.
+pub(super) fn yuyv_to_rgb(bytes: &[u8], width: u32, height: u32, m: Matrix, frame: &mut Frame) {
+    let (row_bytes, rgb_bytes) = sized(width, height, 2, frame);
+    let rows = frame.rgb.chunks_exact_mut(rgb_bytes);
+    for (rgb, row) in rows.zip(bytes.chunks_exact(row_bytes)) {
+        for (rgb, [left, u, right, v]) in rgb.as_chunks_mut().0.iter_mut().zip(row.as_chunks().0) {
+            let tint = tint(*u, *v, m);
+            let ([r0, g0, b0], [r1, g1, b1]) = (pixel(*left, tint, m), pixel(*right, tint, m));
+            *rgb = [r0, g0, b0, r1, g1, b1];
+        }
+    }
+}
+
+/// NV12 (V4L2's name): 4:2:0, all of Y and then U and V in turn, rows without padding. Odd sizes as in [`yuyv_to_rgb`].
+pub(super) fn nv12_to_rgb(bytes: &[u8], width: u32, height: u32, m: Matrix, frame: &mut Frame) {
+    let (row_bytes, rgb_bytes) = sized(width, height, 1, frame);
+    let luma = row_bytes * height as usize;
+    let (y, uv) = bytes.split_at_checked(luma).unwrap_or((bytes, &[]));
+    let pairs_of_rows = uv.chunks_exact(row_bytes).flat_map(|uv| [uv, uv]);
+    let rows = frame.rgb.chunks_exact_mut(rgb_bytes);
+    for ((rgb, y), uv) in rows.zip(y.chunks_exact(row_bytes)).zip(pairs_of_rows) {
+        let pixels = rgb.as_chunks_mut().0.iter_mut();
+        for ((rgb, [left, right]), [u, v]) in pixels.zip(y.as_chunks().0).zip(uv.as_chunks().0) {
+            let tint = tint(*u, *v, m);
+            let ([r0, g0, b0], [r1, g1, b1]) = (pixel(*left, tint, m), pixel(*right, tint, m));
+            *rgb = [r0, g0, b0, r1, g1, b1];
+        }
+    }
+}
+
+/// Gives `frame` its size; returns the bytes of a row before (`depth` a pixel) and after, at least 1.
+fn sized(width: u32, height: u32, depth: usize, frame: &mut Frame) -> (usize, usize) {
+    (frame.width, frame.height) = (width, height);
+    let width = width as usize;
+    frame.rgb.resize(width * height as usize * 3, 0);
+    ((width * depth).max(1), (width * 3).max(1))
 }
 
 /// One row: `rgb.len() / 3` pixels.
@@ -196,6 +235,37 @@ mod tests {
         assert_eq!((frame.width, frame.height, frame.rgb.len()), (3, 3, 27));
         let grey = [39, 39, 39, 51, 51, 51, 62, 62, 62];
         assert_eq!(frame.rgb, [grey; 3].concat());
+    }
+
+    #[test]
+    fn the_packed_forms_of_usb_cameras_look_like_the_planes_of_a_decoder() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let (y, u, v): (Vec<u8>, Vec<u8>, Vec<u8>) = (
+            (0..16).map(|_| random.u8(..)).collect(),
+            (0..4).map(|_| random.u8(..)).collect(),
+            (0..4).map(|_| random.u8(..)).collect(),
+        );
+        let expected = convert(4, 4, &y, &u, &v, Matrix::BT601);
+        let pairs = || u.iter().zip(&v).flat_map(|(u, v)| [*u, *v]);
+        let nv12: Vec<u8> = y.iter().copied().chain(pairs()).collect();
+        let mut frame = Frame::default();
+        nv12_to_rgb(&nv12, 4, 4, Matrix::BT601, &mut frame);
+        assert_eq!(frame.rgb, expected.rgb);
+        let mut yuyv = Vec::new();
+        for (row, y) in y.chunks(4).enumerate() {
+            for (column, y) in y.chunks(2).enumerate() {
+                let at = row / 2 * 2 + column;
+                yuyv.extend([y[0], u[at], y[1], v[at]]);
+            }
+        }
+        frame.rgb.fill(0);
+        yuyv_to_rgb(&yuyv, 4, 4, Matrix::BT601, &mut frame);
+        assert_eq!(frame.rgb, expected.rgb);
+        // A driver that delivers too little leaves pixels alone.
+        yuyv_to_rgb(&yuyv[..5], 4, 4, Matrix::BT601, &mut frame);
+        nv12_to_rgb(&nv12[..17], 4, 4, Matrix::BT601, &mut frame);
+        nv12_to_rgb(&[], 0, 0, Matrix::BT601, &mut frame);
+        assert_eq!(frame.rgb.len(), 0);
     }
 
     #[test]

@@ -30,20 +30,26 @@ fn broken() -> CameraError {
 }
 
 impl FrameSource for Scripted {
-    fn next_frame(&mut self, frame: &mut Frame) -> Result<Next, CameraError> {
-        if self.given == self.count {
-            return if self.fails {
-                Err(broken())
-            } else {
-                Ok(Next::End)
-            };
+    fn next_kept(
+        &mut self,
+        frame: &mut Frame,
+        keep: &mut dyn FnMut(Duration) -> bool,
+    ) -> Result<Next, CameraError> {
+        while self.given < self.count {
+            let (at, index) = (self.gap * u32::try_from(self.given).unwrap(), self.given);
+            self.given += 1;
+            if keep(at) {
+                (frame.at, frame.index) = (at, index);
+                frame.rgb.clear();
+                frame.rgb.push(u8::try_from(index).unwrap());
+                return Ok(Next::Frame);
+            }
         }
-        frame.index = self.given;
-        frame.at = self.gap * u32::try_from(self.given).unwrap();
-        frame.rgb.clear();
-        frame.rgb.push(u8::try_from(self.given).unwrap());
-        self.given += 1;
-        Ok(Next::Frame)
+        if self.fails {
+            Err(broken())
+        } else {
+            Ok(Next::End)
+        }
     }
 }
 
@@ -276,7 +282,11 @@ fn capturing_stops_when_told_when_nobody_listens_and_at_the_end() {
 fn a_capturing_thread_that_panics_closes_the_slot() {
     struct Panics;
     impl FrameSource for Panics {
-        fn next_frame(&mut self, _: &mut Frame) -> Result<Next, CameraError> {
+        fn next_kept(
+            &mut self,
+            _: &mut Frame,
+            _: &mut dyn FnMut(Duration) -> bool,
+        ) -> Result<Next, CameraError> {
             panic!("scripted")
         }
     }

@@ -1,0 +1,395 @@
+//! Network cameras for real: the daemon as a process against GStreamer's RTSP server on loopback. What it counts there
+//! is what a replay of the same recording counts; a camera that goes away comes back, and nothing grows meanwhile.
+//!
+//! The long ones are ignored by `make test`; `make test-devices` runs them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy spares test functions, not their helpers
+
+#[path = "common/mosquitto.rs"]
+mod mosquitto;
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use footfall::sensor::vision::runtime;
+use mosquitto::{free_port, put};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// Patience for a condition; far more than it needs, so that a slow machine only makes the test slow.
+const TRIES: u32 = 1200;
+const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+/// Vertical middle of the picture, and the horizontal one where feet cross it.
+const LINES: &str = "[[camera.line]]\nid = \"middle\"\npoints = [[0.5, 1.0], [0.5, 0.0]]\n\
+                     [[camera.line]]\nid = \"across\"\npoints = [[0.0, 0.5], [1.0, 0.5]]\n";
+
+/// The recording, when everything that these tests need is there; else says what is missing.
+fn recording() -> Option<PathBuf> {
+    let data = std::env::var_os("FOOTFALL_DATA").map(PathBuf::from);
+    let clip = data.map(|data| data.join("clips/pets09-s2l1-view1.mp4"));
+    let Some(clip) = clip.filter(|clip| clip.exists()) else {
+        eprintln!("SKIPPED: FOOTFALL_DATA names no folder with clips/pets09-s2l1-view1.mp4");
+        return None;
+    };
+    if let Err(why) = runtime::load(None) {
+        eprintln!("SKIPPED: {why}");
+        return None;
+    }
+    Some(clip)
+}
+
+/// The first seconds of a recording; `None` and a word without `ffmpeg`.
+fn cut(clip: &Path, seconds: u32, to: &Path) -> Option<PathBuf> {
+    let done = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-y", "-i"])
+        .arg(clip)
+        .args(["-t", &seconds.to_string(), "-an", "-c:v", "copy"])
+        .arg(to)
+        .status();
+    match done {
+        Ok(status) if status.success() => Some(to.to_owned()),
+        _ => {
+            eprintln!("SKIPPED: ffmpeg is not installed or cannot cut the recording");
+            None
+        }
+    }
+}
+
+/// GStreamer's server with one recording at `/shop`.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    /// `None` and a word where it is not installed. Port 0: any that is free.
+    fn start(clip: &Path, port: u16, more: &[&str]) -> Option<Self> {
+        let script = Path::new(ROOT).join("tests/rtsp_server.py");
+        let mut child = Command::new("/usr/bin/python3")
+            .arg(script)
+            .arg(clip)
+            .args(["--port", &port.to_string()])
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .inspect_err(|why| eprintln!("SKIPPED: /usr/bin/python3: {why}"))
+            .ok()?;
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        if let Some(port) = line.strip_prefix("ready ") {
+            let port = port.trim().parse().unwrap();
+            return Some(Self { child, port });
+        }
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), Some(77), "the RTSP server does not start");
+        eprintln!(
+            "SKIPPED: no RTSP server; apt install python3-gi gir1.2-gst-rtsp-server-1.0 \
+             gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
+        );
+        None
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A daemon with one camera, in a directory of its own.
+struct Shop {
+    dir: tempfile::TempDir,
+    page: u16,
+    daemon: Child,
+}
+
+impl Shop {
+    /// `camera`: the lines of `[[camera]]` that say where its pictures come from.
+    fn open(camera: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let page = free_port();
+        let config = dir.path().join("footfall.toml");
+        put(&config, &config_text(page, camera));
+        put(&dir.path().join("password"), "right\n");
+        let log = std::fs::File::create(dir.path().join("log")).unwrap();
+        let daemon = Command::new(env!("CARGO_BIN_EXE_footfall"))
+            .args(["run", "--config"])
+            .arg(config)
+            .env("FOOTFALL_LOG", "debug")
+            .current_dir(ROOT)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Self { dir, page, daemon }
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// The camera's part of the running daemon's report; `None` while it does not answer.
+    fn camera(&self) -> Option<Value> {
+        let out = Command::new(env!("CARGO_BIN_EXE_footfall"))
+            .args(["status", "--json", "--at"])
+            .arg(format!("127.0.0.1:{}", self.page))
+            .output()
+            .unwrap();
+        let report: Value = serde_json::from_slice(&out.stdout).ok()?;
+        report["sensors"].get(0).cloned()
+    }
+
+    fn wait_for(&self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
+        for _ in 0..TRIES {
+            if let Some(camera) = self.camera().filter(&condition) {
+                return camera;
+            }
+            std::thread::sleep(BETWEEN_TRIES);
+        }
+        panic!(
+            "never: {what}; last {:?}; log:\n{}",
+            self.camera(),
+            self.log()
+        );
+    }
+
+    /// Threads, open files and resident memory (KiB) of the daemon.
+    fn weight(&self) -> (usize, usize, u64) {
+        let proc = PathBuf::from(format!("/proc/{}", self.daemon.id()));
+        let count = |dir: &str| std::fs::read_dir(proc.join(dir)).unwrap().count();
+        let status = std::fs::read_to_string(proc.join("status")).unwrap();
+        let rss = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+        (count("task"), count("fd"), rss.unwrap())
+    }
+
+    /// Stops the daemon and gives back its events, oldest first.
+    fn close(mut self) -> (Vec<Value>, String) {
+        let pid = Pid::from_raw(i32::try_from(self.daemon.id()).unwrap()).unwrap();
+        kill_process(pid, Signal::TERM).unwrap();
+        assert!(self.daemon.wait().unwrap().success(), "{}", self.log());
+        let out = Command::new(env!("CARGO_BIN_EXE_footfall"))
+            .args(["outbox", "dump", "--data"])
+            .arg(self.dir.path().join("data"))
+            .output()
+            .unwrap();
+        let events = out.stdout.split(|byte| *byte == b'\n');
+        let events = events.filter_map(|line| serde_json::from_slice(line).ok());
+        (events.collect(), self.log())
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+fn config_text(page: u16, camera: &str) -> String {
+    format!(
+        "[device]\ntenant = \"t\"\nstore = \"s\"\nbox = \"b\"\n[outbox]\ndir = \"data\"\n\
+         [status]\nlisten = \"127.0.0.1:{page}\"\n\
+         [[camera]]\nid = \"door\"\nmodel = \"fastestdet-352\"\n{camera}\n{LINES}"
+    )
+}
+
+/// In and out of each line, as a replay of the file counts them.
+fn replayed(clip: &Path) -> Vec<(String, i64, i64)> {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("footfall.toml");
+    put(&config, &config_text(8080, &format!("file = {clip:?}")));
+    let out = Command::new(env!("CARGO_BIN_EXE_footfall"))
+        .args(["replay", "--json", "--config"])
+        .arg(config)
+        .arg(clip)
+        .current_dir(ROOT)
+        .output()
+        .unwrap();
+    let summary: Value = serde_json::from_slice(&out.stdout).unwrap();
+    let lines = summary["lines"].as_object().unwrap().iter();
+    lines
+        .map(|(id, sums)| {
+            (
+                id.clone(),
+                sums["in"].as_i64().unwrap(),
+                sums["out"].as_i64().unwrap(),
+            )
+        })
+        .collect()
+}
+
+/// In and out of one line among the events.
+fn counted(events: &[Value], line: &str) -> (i64, i64) {
+    let of = |direction: &str| {
+        let same = |event: &&Value| {
+            event["type"] == "footfall.line.crossed.v1"
+                && event["data"]["line"] == line
+                && event["data"]["direction"] == direction
+        };
+        i64::try_from(events.iter().filter(same).count()).unwrap()
+    };
+    (of("in"), of("out"))
+}
+
+/// The states that the camera announced, in order.
+fn announced(events: &[Value]) -> Vec<String> {
+    let status = |event: &&Value| event["type"] == "footfall.camera.status.v1";
+    let name = |event: &Value| event["data"]["status"].as_str().unwrap().to_owned();
+    events.iter().filter(status).map(name).collect()
+}
+
+fn frames(camera: &Value) -> u64 {
+    camera["metrics"]["frames"].as_u64().unwrap_or(0)
+}
+
+/// Serves `clip` once and holds what the daemon counted against a replay of the file.
+fn counts_like_a_replay(clip: &Path, pictures: u64, transport: &str) {
+    let expected = replayed(clip);
+    let Some(server) = Server::start(clip, 0, &[]) else {
+        return;
+    };
+    let url = format!("rtsp://127.0.0.1:{}/shop", server.port);
+    let shop = Shop::open(&format!("rtsp = {url:?}\ntransport = {transport:?}"));
+    // The decoder keeps the last two pictures until the next one comes.
+    let camera = shop.wait_for("the end of the recording", |camera| {
+        frames(camera) + camera["metrics"]["dropped"].as_u64().unwrap_or(0) + 3 >= pictures
+    });
+    let (events, log) = shop.close();
+    let mut told = String::new();
+    for (line, inward, outward) in &expected {
+        let (i, o) = counted(&events, line);
+        write!(
+            told,
+            "{line}: live {i} in {o} out, replay {inward} in {outward} out; "
+        )
+        .unwrap();
+        let near = (i - inward).abs() <= 1 && (o - outward).abs() <= 1;
+        assert!(near, "{told}\n{camera}\n{log}");
+    }
+    let metrics = &camera["metrics"];
+    eprintln!("{transport}: {told}{metrics}");
+    assert!(
+        expected.iter().any(|(_, i, o)| i + o > 0),
+        "nobody crosses in {clip:?}"
+    );
+    assert_eq!(metrics["damaged"], 0, "{log}");
+    assert!(announced(&events).starts_with(&["ok".to_owned()]));
+}
+
+#[test]
+fn a_network_camera_is_counted_like_a_replay_of_what_it_shows() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(clip) = recording().and_then(|clip| cut(&clip, 15, &dir.path().join("short.mp4")))
+    else {
+        return;
+    };
+    counts_like_a_replay(&clip, 150, "tcp");
+}
+
+#[test]
+#[ignore = "80 seconds each; make test-devices"]
+fn the_whole_recording_is_counted_like_a_replay_over_tcp_and_over_udp() {
+    let Some(clip) = recording() else { return };
+    for transport in ["tcp", "udp"] {
+        counts_like_a_replay(&clip, 795, transport);
+    }
+}
+
+#[test]
+#[ignore = "a minute or two; make test-devices"]
+fn a_network_camera_that_goes_away_five_times_comes_back_and_nothing_grows() {
+    let Some(clip) = recording() else { return };
+    let login = ["--user", "viewer", "--password", "right"];
+    let Some(mut server) = Server::start(&clip, 0, &login) else {
+        return;
+    };
+    let port = server.port;
+    let shop = Shop::open(&format!(
+        "rtsp = \"rtsp://127.0.0.1:{port}/shop\"\nusername = \"viewer\"\npassword_file = \"password\""
+    ));
+    let mut seen = frames(&shop.wait_for("pictures", |camera| frames(camera) >= 10));
+    let mut weights = vec![shop.weight()];
+    for _ in 0..5 {
+        drop(server);
+        let words = shop.wait_for("trouble", |camera| camera["state"] == "trouble");
+        eprintln!("{}", words["words"]["en"]);
+        server = Server::start(&clip, port, &login).unwrap();
+        let camera = shop.wait_for("pictures again", |camera| {
+            camera["state"] == "ok" && frames(camera) >= seen + 10
+        });
+        seen = frames(&camera);
+        weights.push(shop.weight());
+    }
+    let (events, log) = shop.close();
+    eprintln!("threads, files, KiB: {weights:?}");
+    let (first, last) = (weights[1], weights[5]);
+    assert!(last.0 <= first.0 && last.1 <= first.1, "{weights:?}");
+    assert!(last.2 < first.2 + 8192, "{weights:?}");
+    let mut states = announced(&events);
+    states.dedup();
+    assert_eq!(
+        states.iter().filter(|state| *state == "ok").count(),
+        6,
+        "{states:?}"
+    );
+    assert!(!log.contains("right"), "the password is in the log");
+}
+
+#[test]
+#[ignore = "half a minute; make test-devices"]
+fn a_camera_that_refuses_the_password_or_sends_h265_says_what_to_do_and_tells_no_secret() {
+    let Some(clip) = recording() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let login = ["--user", "viewer", "--password", "another"];
+    let Some(server) = Server::start(&clip, 0, &login) else {
+        return;
+    };
+    let shop = Shop::open(&format!(
+        "rtsp = \"rtsp://127.0.0.1:{}/shop?key=s3cret\"\nusername = \"viewer\"\npassword_file = \"password\"",
+        server.port
+    ));
+    let camera = shop.wait_for("trouble", |camera| camera["state"] == "trouble");
+    let words = camera["words"]["en"].as_str().unwrap().to_owned();
+    assert!(words.contains("refuses user or password (401)"), "{words}");
+    let (events, log) = shop.close();
+    assert_eq!(announced(&events), ["lost"]);
+    assert!(!log.contains("s3cret") && !log.contains("right"), "{log}");
+
+    let h265 = dir.path().join("h265.mp4");
+    let encoded = Command::new("ffmpeg")
+        .args([
+            "-nostdin",
+            "-v",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc=s=320x240:r=10:d=5",
+        ])
+        .args(["-c:v", "libx265", "-x265-params", "log-level=error"])
+        .arg(&h265)
+        .status();
+    if !encoded.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: ffmpeg cannot encode H.265 here");
+        return;
+    }
+    let server = Server::start(&h265, 0, &["--codec", "h265"]).unwrap();
+    let shop = Shop::open(&format!("rtsp = \"rtsp://127.0.0.1:{}/shop\"", server.port));
+    let camera = shop.wait_for("trouble", |camera| camera["state"] == "trouble");
+    let words = camera["words"]["en"].as_str().unwrap();
+    assert!(
+        words.contains("sends h265, not H.264") && words.contains("ffmpeg"),
+        "{words}"
+    );
+}
