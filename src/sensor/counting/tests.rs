@@ -60,6 +60,7 @@ fn camera(clock: &Arc<FakeClock>, sink: &Arc<Collected>, open: Opener) -> Counti
         interval: Duration::from_secs(60),
         health: HealthCell::starting(clock.now()),
         live: Live::default(),
+        preview: PreviewCell::new(Vec::new()),
     }
 }
 
