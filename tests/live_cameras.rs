@@ -197,10 +197,12 @@ impl Drop for Shop {
 }
 
 fn config_text(page: u16, camera: &str) -> String {
+    let weights = std::env::var_os("FOOTFALL_DATA").map(|data| Path::new(&data).join("models"));
     format!(
         "[device]\ntenant = \"t\"\nstore = \"s\"\nbox = \"b\"\n[outbox]\ndir = \"data\"\n\
-         [status]\nlisten = \"127.0.0.1:{page}\"\n\
-         [[camera]]\nid = \"door\"\nmodel = \"fastestdet-352\"\n{camera}\n{LINES}"
+         [status]\nlisten = \"127.0.0.1:{page}\"\n[vision]\nmodels = [{:?}]\n\
+         [[camera]]\nid = \"door\"\nmodel = \"fastestdet-352\"\n{camera}\n{LINES}",
+        weights.unwrap_or_default()
     )
 }
 

@@ -3,13 +3,16 @@
 
 #[path = "common/program.rs"]
 mod program;
+#[path = "common/pty.rs"]
+mod pty;
 
 use std::os::unix::net::UnixDatagram;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use program::{Home, footfall, skipped};
+use pty::SerialScanner;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Far more than any of it takes.
@@ -29,7 +32,9 @@ impl Service {
         let config = home.put(
             "service.toml",
             format!(
-                "[device]\ntenant = \"t\"\nstore = \"s\"\nbox = \"b\"\n[outbox]\ndir = {data:?}\n[status]\nlisten = \"\"\n"
+                "[device]\ntenant = \"t\"\nstore = \"s\"\nbox = \"b\"\n[outbox]\ndir = {data:?}\n[status]\nlisten = \"\"\n\
+                 [[scanner]]\nid = \"shelf\"\ndevice = {:?}\n",
+                home.path("scanner")
             )
             .as_bytes(),
         );
@@ -92,6 +97,95 @@ fn the_daemon_says_when_it_is_ready_that_it_lives_and_that_it_leaves() {
     service.signal(Signal::TERM);
     service.says("STOPPING=1");
     assert_eq!(service.daemon.wait().unwrap().code(), Some(0));
+}
+
+/// A small file system of its own that can be frozen: whoever writes to it then waits, as for a dying card.
+struct Disk {
+    place: PathBuf,
+}
+
+impl Disk {
+    fn mount(home: &Home) -> Option<Self> {
+        let image = home.path("disk.img");
+        std::fs::File::create(&image)
+            .unwrap()
+            .set_len(64 << 20)
+            .unwrap();
+        let place = home.path("disk");
+        std::fs::create_dir(&place).unwrap();
+        let done = run(Command::new("mkfs.ext4").arg("-q").arg(&image))
+            && run(Command::new("mount")
+                .args(["-o", "loop"])
+                .arg(&image)
+                .arg(&place));
+        done.then_some(Self { place })
+    }
+
+    /// Whoever writes now waits until the value is gone.
+    fn freeze(&self) -> Frozen<'_> {
+        let freeze = Command::new("fsfreeze")
+            .arg("--freeze")
+            .arg(&self.place)
+            .status();
+        assert!(freeze.unwrap().success());
+        Frozen(&self.place)
+    }
+}
+
+/// A frozen disk; it thaws with this value, also when a test fails, so that the daemon can be ended.
+struct Frozen<'a>(&'a Path);
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        run(Command::new("fsfreeze").arg("--unfreeze").arg(self.0));
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        run(Command::new("umount").arg("--lazy").arg(&self.place));
+    }
+}
+
+fn run(command: &mut Command) -> bool {
+    let quiet = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    quiet.status().is_ok_and(|status| status.success())
+}
+
+#[test]
+fn a_daemon_whose_disk_hangs_is_not_said_to_live_and_goes_on_when_it_wakes_up() {
+    let home = Home::new();
+    let Some(disk) = Disk::mount(&home) else {
+        return skipped("a disk that hangs: mounting and freezing a file system needs root");
+    };
+    let mut scanner = SerialScanner::at(&home.path("scanner"));
+    scanner.plug_in();
+    let mut service = Service::start(&home, &disk.place.join("data"));
+    service.says("WATCHDOG=1");
+    let frozen = disk.freeze();
+    // Something to store; the first codes come before the reader is there and are passed over.
+    let scanning = std::thread::spawn(move || {
+        for _ in 0..100 {
+            scanner.send(b"9520000000011\r");
+            std::thread::sleep(Duration::from_millis(600));
+        }
+    });
+    let patience = Duration::from_micros(WATCHDOG_USEC.parse().unwrap());
+    service.socket.set_read_timeout(Some(patience)).unwrap();
+    let mut buffer = [0; 4096];
+    let mut fed = 0;
+    while service.socket.recv(&mut buffer).is_ok() {
+        fed += 1;
+        assert!(fed < 200, "still fed with a frozen disk");
+    }
+    drop(frozen);
+    service.socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    service.says("WATCHDOG=1");
+    drop(service);
+    drop(scanning);
 }
 
 #[test]

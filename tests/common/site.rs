@@ -1,5 +1,7 @@
 //! A daemon with a page, and a client that sends it exactly the bytes a test wants.
 
+#![allow(dead_code)] // each test file uses its own part
+
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
