@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!  sensor/camera ─ sensor/vision ─┐
-//!                                 ├─► outbox ─► uplink ─► MQTT broker ─► cloud
-//!  system (health) ───────────────┘   (sled)      └─ command ◄── signed commands
-//!                                       └─► status (HTTP page, API)
+//!  sensor/wifi ───────────────────┤            ┌─► uplink ─► MQTT broker ─► cloud
+//!  sensor/scanner ────────────────┼─► outbox ──┤     ▲
+//!  sensor/gpio ───────────────────┤   (sled)   │  command ◄── signed commands
+//!  system (health) ───────────────┘            └─► status (HTTP page, API, metrics)
 //! ```
 //!
 //! The rooms, in the order in which an event passes through them:
@@ -12,7 +13,7 @@
 //! - [`clock`]: wall time, time since boot and the boot id, with a fake for tests
 //! - [`event`]: the vocabulary; every event type and its CloudEvents envelope
 //! - [`config`]: one TOML file; what it may say, and clear errors when it says something else
-//! - [`sensor`]: what sees the shop; cameras and the vision that turns frames into crossings
+//! - [`sensor`]: what sees the shop: cameras and the vision that turns frames into crossings, Wi-Fi, scanners, GPIO
 //! - [`outbox`]: the durable queue; an event is kept until the cloud has acknowledged it
 //! - [`uplink`]: MQTT; a pure ledger decides, a link carries
 //! - [`command`]: signed commands from the cloud, obeyed once and answered
@@ -21,6 +22,7 @@
 //! - [`supervise`]: restarts what panics, drains in order
 //! - [`app`]: wires all of it; the only place that knows every room
 //! - [`cli`]: one file per subcommand
+//! - [`demo`]: a synthetic shop whose truth is known, through all of it
 //! - [`stop`], [`words`], [`metric`]: the wish to stop, sentences in two languages, numbers for the page
 //! - [`logging`]: the log and its level
 //! - [`durable`]: the one way a small file is written so that it survives a power cut

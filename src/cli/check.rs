@@ -39,17 +39,34 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     writeln!(
         io::stdout(),
-        "{}: fine ({} cameras, {} lines)",
+        "{}: fine ({})",
         args.config.display(),
-        loaded.config.camera.len(),
-        loaded
-            .config
-            .camera
-            .iter()
-            .map(|camera| camera.line.len())
-            .sum::<usize>()
+        inventory(&loaded.config)
     )?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the config asks for: `1 camera, 2 lines, 1 scanner`.
+fn inventory(config: &Config) -> String {
+    let lines = config.camera.iter().map(|camera| camera.line.len()).sum();
+    let gpio = &config.gpio;
+    let parts = [
+        (config.camera.len(), "camera"),
+        (lines, "line"),
+        (config.wifi.len(), "Wi-Fi adapter"),
+        (config.scanner.len(), "scanner"),
+        (gpio.door.len(), "door"),
+        (gpio.beam.len(), "beam"),
+        (gpio.button.len(), "button"),
+    ];
+    let some = parts.into_iter().filter(|(count, _)| *count > 0);
+    let words: Vec<_> = some
+        .map(|(count, name)| format!("{count} {name}{}", if count == 1 { "" } else { "s" }))
+        .collect();
+    if words.is_empty() {
+        return "no sensors".to_owned();
+    }
+    words.join(", ")
 }
 
 /// What is wrong with what a valid config names: certificates, data directory, recordings, models, library.

@@ -69,23 +69,28 @@ impl Face {
     }
 }
 
-/// All sensors that are at work, for those who show them.
+/// All sensors that are at work, for those who show them; nobody has said which until the first [`Roster::set`].
 #[derive(Clone, Default)]
-pub struct Roster(Arc<RwLock<Vec<Face>>>);
+pub struct Roster(Arc<RwLock<Option<Vec<Face>>>>);
 
 impl Roster {
     /// A copy of the list.
     #[must_use]
     pub fn faces(&self) -> Vec<Face> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        let faces = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        faces.clone().unwrap_or_default()
+    }
+
+    /// Whether the list has been made; it may be empty.
+    #[must_use]
+    pub fn set_up(&self) -> bool {
+        let faces = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        faces.is_some()
     }
 
     /// Another list.
     pub fn set(&self, faces: Vec<Face>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = faces;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(faces);
     }
 }
 

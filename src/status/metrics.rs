@@ -145,6 +145,13 @@ pub fn render(report: &Report) -> String {
         &[],
         rss,
     );
+    all.add(
+        Kind::Counter,
+        "process_cpu_seconds",
+        "Processor time of the daemon.",
+        &[],
+        report.process.cpu_s,
+    );
     all.counter(
         "part_restarts",
         "Parts that were started again.",

@@ -122,6 +122,8 @@ pub struct OutboxReport {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ProcessReport {
     pub rss_bytes: u64,
+    /// Processor time used since the start, all cores together, seconds.
+    pub cpu_s: f64,
     /// How often a part was started again.
     pub restarts: u64,
 }
@@ -174,10 +176,15 @@ impl Sources {
             quarters: quarters.into_iter().map(quarter).collect(),
         };
         let outbox = self.outbox();
-        let not_ready: Vec<String> = sensors
-            .iter()
-            .filter(|sensor| sensor.state != State::Ok)
-            .map(|sensor| format!("{} {}: {}", sensor.kind, sensor.id, sensor.words.en))
+        let starting = (!self.sensors.set_up()).then(|| "the sensors are being set up".to_owned());
+        let not_ready: Vec<String> = starting
+            .into_iter()
+            .chain(
+                sensors
+                    .iter()
+                    .filter(|sensor| sensor.state != State::Ok)
+                    .map(|sensor| format!("{} {}: {}", sensor.kind, sensor.id, sensor.words.en)),
+            )
             .chain(outbox.trouble.iter().map(|why| format!("outbox: {why}")))
             .collect();
         Report {
@@ -195,6 +202,7 @@ impl Sources {
             commands: self.commands.read(),
             process: ProcessReport {
                 rss_bytes: system::rss_bytes(),
+                cpu_s: system::cpu_seconds(),
                 restarts: self.restarts.count(),
             },
             host: HostReport::read(),
