@@ -93,7 +93,10 @@ fn accounted(
     }
     let whole = good == batch.events.len();
     batch.events.truncate(good);
-    if whole && !batch.is_full() {
+    let was_full = batch.is_full();
+    // Given up, though its bytes are still there.
+    batch.retain(|sequence| !absent.contains(sequence));
+    if whole && !was_full {
         if !absent.covers(*after + 1..=until) {
             return false;
         }
