@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
@@ -195,6 +196,8 @@ pub struct Shared {
     pub used: Gauge,
     /// Events that gave way in the queue, per stream.
     pub not_stored: PerStream<Counter>,
+    /// A reader found no room to open a segment.
+    pub wants_room: AtomicBool,
 }
 
 impl Shared {
@@ -210,6 +213,7 @@ impl Shared {
             turns: Counter::default(),
             used: Gauge::default(),
             not_stored: PerStream::default(),
+            wants_room: AtomicBool::new(false),
         }
     }
 

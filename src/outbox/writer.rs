@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -330,6 +331,9 @@ impl Writer {
             self.chain.store_acks()?;
         }
         self.chain.drop_acked()?;
+        if self.chain.shared.wants_room.swap(false, Ordering::Relaxed) {
+            self.chain.make_room()?;
+        }
         if self.chain.must_measure
             || now.saturating_sub(self.measured) >= MEASURE
             || self.chain.space.is_low()
