@@ -24,7 +24,7 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             slow: Duration::from_secs(5),
-            failing: Duration::from_millis(50),
+            failing: Duration::from_millis(20),
         }
     }
 }
