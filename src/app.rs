@@ -283,6 +283,7 @@ fn open_outbox(
     std::fs::create_dir_all(&config.dir).map_err(|source| no_outbox_dir(&config.dir, source))?;
     let options = outbox::Options {
         cache_bytes: u64::from(config.cache_mb) << 20,
+        quota_bytes: config.quota_mb.map(|mb| u64::from(mb) << 20),
         ..outbox::Options::new(config.dir.clone())
     };
     let (outbox, recovery) = Outbox::open(options, identity.clone(), Arc::clone(clock))?;

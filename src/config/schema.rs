@@ -73,6 +73,8 @@ pub struct Outbox {
     pub dir: PathBuf,
     /// sled's cache, MB, 1..=256.
     pub cache_mb: u32,
+    /// What its files may take on disk, MB, 32..=1000000. Unset: 1024, and at most a quarter of the file system.
+    pub quota_mb: Option<u32>,
 }
 
 impl Default for Outbox {
@@ -80,6 +82,7 @@ impl Default for Outbox {
         Self {
             dir: "/var/lib/footfall".into(),
             cache_mb: 8,
+            quota_mb: None,
         }
     }
 }

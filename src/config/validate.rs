@@ -18,6 +18,9 @@ pub fn validate(config: &Config, places: &Places<'_>) -> Vec<Fault> {
     device(config, &mut faults);
     uplink(&config.uplink, &mut faults);
     faults.range("outbox.cache_mb", config.outbox.cache_mb.into(), 1.0, 256.0);
+    if let Some(quota) = config.outbox.quota_mb {
+        faults.range("outbox.quota_mb", quota.into(), 32.0, 1_000_000.0);
+    }
     status(&config.status, &mut faults);
     if let Some(threads) = config.vision.threads {
         faults.range("vision.threads", threads.into(), 1.0, 8.0);

@@ -171,7 +171,8 @@ pub struct SinkClosed;
 
 /// Where sensors put their events. The outbox implements it; tests use [`Collected`].
 pub trait Sink: Send + Sync {
-    /// Hands over one event. Waits while the bounded queue is full. Must not be called from async code.
+    /// Hands over one event. Waits, for a bounded time, while the queue is full; then the lowest event that waits gives
+    /// way. Must not be called from async code.
     ///
     /// # Errors
     /// [`SinkClosed`] once the outbox is draining.

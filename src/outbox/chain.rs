@@ -19,6 +19,7 @@ use super::probe::probe;
 use super::ranges::{PerStream, RangeSet};
 use super::salvage;
 use super::segment::{Segment, SegmentError, directory_bytes};
+use super::space::Space;
 use super::state::{Closed, Head, Shared, Tail};
 use crate::clock::SharedClock;
 use crate::event::{GapReason, Stream};
@@ -39,6 +40,8 @@ pub struct Layout {
     pub segment_age_s: i64,
     /// Newest sealed segments that stay even when they are acknowledged.
     pub kept_segments: usize,
+    /// What all files may take, bytes; `None`: what suits the file system.
+    pub quota_bytes: Option<u64>,
 }
 
 /// The writer's hold on the chain.
@@ -62,6 +65,9 @@ pub struct Chain {
     pub present: PerStream<RangeSet>,
     /// What a person should hear of, in plain words.
     pub alarms: Vec<String>,
+    pub space: Space,
+    /// What is stored must be measured at the next occasion.
+    pub must_measure: bool,
     /// Held as long as the outbox is open.
     pub _lock: File,
 }
@@ -157,7 +163,10 @@ impl Chain {
     }
 
     /// Seals the head and begins the next.
-    fn rotate(&mut self) -> Result<(), SegmentError> {
+    ///
+    /// # Errors
+    /// [`SegmentError`]; the head must then be reopened.
+    pub fn rotate(&mut self) -> Result<(), SegmentError> {
         let ordinal = self.ordinal;
         let bytes = self.head()?.disk_bytes();
         let about = About {
@@ -166,6 +175,7 @@ impl Chain {
         };
         about.store(&Kind::Segment.path(&self.layout.dir, ordinal))?;
         let present = self.present.clone();
+        self.must_measure = true;
         self.begin(ordinal + 1, Some((ordinal, Closed { present, bytes })))
     }
 
@@ -184,7 +194,11 @@ impl Chain {
         } = &self.layout;
         let new = Kind::New.path(dir, ordinal);
         layout::remove(&new)?;
-        drop(Segment::create(&new, *cache_bytes)?);
+        // What was begun must not take the room that may be missing.
+        let made = Segment::create(&new, *cache_bytes).inspect_err(|_| {
+            let _ = layout::remove(&new);
+        });
+        drop(made?);
         let last = self.shared.state().last();
         let start = last.0.map(|last| last + 1);
         let about = About {
@@ -282,13 +296,19 @@ impl Chain {
         tail
     }
 
+    /// Closes the head; readers wait for it.
+    pub fn close_head(&self) {
+        // Outside the lock: that may take a while.
+        let old = self.shared.state().head.take();
+        drop(old);
+    }
+
     /// Closes the head and opens it again, repairing it when what was durable is not all there.
     ///
     /// # Errors
     /// [`SegmentError`]; try again later.
     pub fn reopen(&mut self) -> Result<(), SegmentError> {
-        let old = self.shared.state().head.take();
-        drop(old);
+        self.close_head();
         if let Some(ordinal) = self.unbegun {
             return self.begin(ordinal, None);
         }

@@ -37,6 +37,13 @@ impl Gap {
             reason: self.reason,
         }
     }
+
+    /// Whether the next one goes on where this one ends, and neither is reported.
+    fn takes(&self, next: &Self) -> bool {
+        self.report.is_none()
+            && (self.stream, self.reason) == (next.stream, next.reason)
+            && next.first <= self.last + 1
+    }
 }
 
 /// All losses whose surroundings are still stored.
@@ -81,14 +88,49 @@ impl Gaps {
         }));
     }
 
+    /// Forgets the reports under these numbers of the alarm stream: they are made again.
+    pub fn unreport(&mut self, alarms: &RangeSet) {
+        for gap in &mut self.0 {
+            gap.report = gap.report.filter(|report| !alarms.contains(*report));
+        }
+    }
+
+    /// Makes one loss of those that have no report yet and touch.
+    pub fn join(&mut self) {
+        let mut open = Vec::new();
+        self.0.retain(|gap| {
+            if gap.report.is_none() {
+                open.push(*gap);
+            }
+            gap.report.is_some()
+        });
+        open.sort_by_key(|gap| (gap.stream.index(), gap.first));
+        for gap in open {
+            match self.0.last_mut() {
+                Some(last) if last.takes(&gap) => last.last = last.last.max(gap.last),
+                _ => self.0.push(gap),
+            }
+        }
+    }
+
     /// The missing numbers, per stream.
     #[must_use]
     pub fn missing(&self) -> PerStream<RangeSet> {
-        let mut missing = PerStream::<RangeSet>::default();
-        for gap in &self.0 {
-            missing[gap.stream].insert(gap.first..=gap.last);
+        self.numbers(|_| true)
+    }
+
+    /// Of the missing numbers those that had to make room.
+    #[must_use]
+    pub fn given_up(&self) -> PerStream<RangeSet> {
+        self.numbers(|gap| gap.reason == GapReason::Quota)
+    }
+
+    fn numbers(&self, which: impl Fn(&Gap) -> bool) -> PerStream<RangeSet> {
+        let mut numbers = PerStream::<RangeSet>::default();
+        for gap in self.0.iter().filter(|gap| which(gap)) {
+            numbers[gap.stream].insert(gap.first..=gap.last);
         }
-        missing
+        numbers
     }
 
     /// Plans the report of every loss that has none, from number `next` of the alarm stream, and returns
@@ -125,5 +167,32 @@ mod tests {
         gaps.store(&path).unwrap();
         assert_eq!(Gaps::load(&path).unwrap(), gaps);
         assert_eq!(gaps.missing()[Stream::Count].total(), 6);
+    }
+
+    #[test]
+    fn losses_that_touch_are_reported_as_one_and_lost_reports_are_made_again() {
+        let gap = |stream, first, last, report| Gap {
+            stream,
+            first,
+            last,
+            reason: GapReason::Quota,
+            report,
+        };
+        let (count, alarm) = (Stream::Count, Stream::Alarm);
+        let mut gaps = Gaps(vec![
+            gap(count, 1, 10, Some(7)),
+            gap(count, 11, 20, Some(8)),
+            gap(count, 31, 40, Some(30)),
+            gap(alarm, 5, 9, None),
+            gap(count, 21, 25, None),
+        ]);
+        gaps.unreport(&RangeSet::from_iter([5..=9]));
+        gaps.join();
+        let expected = [
+            gap(count, 31, 40, Some(30)),
+            gap(alarm, 5, 9, None),
+            gap(count, 1, 25, None),
+        ];
+        assert_eq!(gaps.0, expected);
     }
 }

@@ -6,19 +6,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use super::chain::Layout;
+use super::intake::{Intake, Item, Patience};
 use super::reader;
 use super::recovery::{self, Recovery};
 use super::segment::Batch;
 use super::state::Shared;
-use super::writer::{Item, LINGER, Writer};
+use super::writer::{LINGER, Writer};
 use super::{OutboxError, Queue, Stored, StreamStat};
 use crate::clock::SharedClock;
 use crate::event::{Draft, Identity, Receipt, Sink, SinkClosed, Stream};
+use crate::metric::Counter;
 
-/// Events that wait for the writer, at most; then sources wait.
+/// Events that wait for the writer, at most; then sources wait for a moment, and then the lowest give way.
 const QUEUE: usize = 1024;
 
 /// How the outbox is kept.
@@ -34,10 +36,12 @@ pub struct Options {
     pub segment_age: Duration,
     /// Newest sealed segments that stay even when they are acknowledged: today's totals are rebuilt from them.
     pub kept_segments: usize,
+    /// What all files may take on disk, bytes; `None`: 1 GB, and at most a quarter of the file system.
+    pub quota_bytes: Option<u64>,
 }
 
 impl Options {
-    /// The measured defaults: 8 MB, 1,000 events, one day, 50 sealed segments kept. sled keeps nearly all of its head in
+    /// The measured defaults: 8 MB, 1,000 events, one day, 50 sealed segments kept, the file system's quota. sled keeps nearly all of its head in
     /// memory, so the segment's size is what bounds the memory, not the cache.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>) -> Self {
@@ -47,6 +51,7 @@ impl Options {
             segment_events: 1_000,
             segment_age: Duration::from_secs(24 * 3600),
             kept_segments: 50,
+            quota_bytes: None,
         }
     }
 }
@@ -56,11 +61,12 @@ impl Options {
 pub struct Outbox(Arc<Inner>);
 
 struct Inner {
-    queue: mpsc::Sender<Item>,
+    queue: Arc<Intake>,
     closing: watch::Sender<bool>,
     shared: Arc<Shared>,
     dir: PathBuf,
     cache_bytes: u64,
+    quota: u64,
     writer: Mutex<Option<JoinHandle<Result<(), OutboxError>>>>,
 }
 
@@ -94,19 +100,23 @@ impl Outbox {
             segment_events: options.segment_events.max(1),
             segment_age_s: i64::try_from(options.segment_age.as_secs()).unwrap_or(i64::MAX),
             kept_segments: options.kept_segments,
+            quota_bytes: options.quota_bytes,
         };
         let failed = |error| OutboxError::io(&dir, "start the writer of", error);
         let (chain, recovery) = recovery::open(layout, clock)?;
-        let (sender, queue) = mpsc::channel(QUEUE);
+        let queue = Arc::new(Intake::new(QUEUE, Patience::default()));
+        let quota = chain.space.quota;
         let (closing, is_closing) = watch::channel(false);
         let shared = Arc::clone(&chain.shared);
-        let writer = Writer::new(chain, identity, queue, is_closing, linger).map_err(failed)?;
+        let writer =
+            Writer::new(chain, identity, Arc::clone(&queue), is_closing, linger).map_err(failed)?;
         let thread = thread::Builder::new()
             .name("outbox".to_owned())
             .spawn(move || writer.run())
             .map_err(failed)?;
         let inner = Inner {
-            queue: sender,
+            queue,
+            quota,
             closing,
             shared,
             dir,
@@ -119,14 +129,16 @@ impl Outbox {
     /// Stores one event and returns its number once it is durable.
     ///
     /// # Errors
-    /// [`SinkClosed`] when the outbox closed first, or refused the event (far too big; it raises an alarm).
+    /// [`SinkClosed`] when the outbox closed first, refused the event (far too big), or the event gave way to others
+    /// while nothing could be stored; the last two raise an alarm.
     pub async fn append(&self, draft: Draft) -> Result<u64, SinkClosed> {
         let (sender, receipt) = oneshot::channel();
         let item = Item {
             draft,
             receipt: Some(sender),
         };
-        self.0.queue.send(item).await.map_err(|_| SinkClosed)?;
+        let failing = || self.is_failing();
+        self.0.queue.put_async(item, failing).await?;
         receipt.await.map_err(|_| SinkClosed)
     }
 
@@ -155,14 +167,26 @@ impl Outbox {
         self.0.shared.turns.get()
     }
 
-    /// Size on disk, bytes, about.
+    fn is_failing(&self) -> bool {
+        self.0.shared.trouble().is_some()
+    }
+
+    /// What all its files take on disk, bytes, when last measured: within ten seconds.
     #[must_use]
     pub fn disk_bytes(&self) -> u64 {
-        let state = self.0.shared.state();
-        let closed: u64 = state.closed.values().map(|closed| closed.bytes).sum();
-        let head = state.head.as_ref().map(|head| Arc::clone(&head.segment));
-        drop(state);
-        closed + head.map_or(0, |head| head.disk_bytes())
+        self.0.shared.used.get() as u64
+    }
+
+    /// What its files may take on disk, bytes.
+    #[must_use]
+    pub fn quota_bytes(&self) -> u64 {
+        self.0.quota
+    }
+
+    /// Events since the start that could not wait for the storage any longer and were dropped before they had a number.
+    #[must_use]
+    pub fn not_stored(&self) -> u64 {
+        self.0.shared.not_stored.0.iter().map(Counter::get).sum()
     }
 }
 
@@ -195,7 +219,7 @@ impl Sink for Outbox {
             draft,
             receipt: Some(sender),
         };
-        self.0.queue.blocking_send(item).map_err(|_| SinkClosed)?;
+        self.0.queue.put(item, || self.is_failing())?;
         Ok(receipt)
     }
 }

@@ -9,6 +9,7 @@
 //! new-00000008  a segment in the making
 //! del-00000003  a segment being removed
 //! tmp-00000002  a copy that `verify` looks at
+//! reserve       room for the day the disk is full
 //! bad-00000005  a damaged segment, kept for inspection; its whole events were carried over
 //! ```
 
@@ -23,6 +24,7 @@ pub const LOCK: &str = "lock";
 pub const ACKS: &str = "acks";
 pub const MARKS: &str = "marks";
 pub const GAPS: &str = "gaps";
+pub const RESERVE: &str = "reserve";
 
 /// Damaged segments kept for inspection.
 const KEPT_BAD: usize = 2;
@@ -115,6 +117,18 @@ pub fn remove(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
     }
+}
+
+/// Removes every damaged segment that is kept for inspection; true when there was one.
+///
+/// # Errors
+/// Any I/O error.
+pub fn remove_bad(dir: &Path) -> io::Result<bool> {
+    let bad = ordinals(dir, Kind::Bad)?;
+    for &ordinal in &bad {
+        remove(&Kind::Bad.path(dir, ordinal))?;
+    }
+    Ok(!bad.is_empty())
 }
 
 /// Removes what is no longer wanted and finishes what a crash interrupted. `is_complete` says whether a

@@ -5,9 +5,10 @@
 //!           (1024)   (thread)   (sled, one head)      ack ◄─┘
 //! ```
 //!
-//! - [`handle`]: [`Outbox`], what the house holds
+//! - [`handle`]: [`Outbox`], what the house holds; [`intake`]: the bounded queue in front of the writer
 //! - [`writer`]: the one thread that writes; group commit, reports of losses, waiting out a full disk
 //! - [`chain`]: append, seal, drop, repair; [`recovery`]: opening; [`reader`]: reading; [`state`]: what they share
+//! - [`room`]: what to give up when room is needed (pure); [`evict`]: gives it up; [`space`]: quota and reserve
 //! - [`segment`]: one sled database and the measured recipe; [`probe`]: opens it with care; [`salvage`]: rebuilds a damaged one
 //! - [`record`], [`frame`], [`ranges`]: pure; [`about`], [`ackfile`], [`gaps`], [`marks`], [`layout`]: small files and names
 //! - [`inspect`]: `footfall outbox stat|verify|dump`; [`memory`]: a fake for other rooms' tests
@@ -17,10 +18,12 @@
 mod about;
 mod ackfile;
 mod chain;
+mod evict;
 mod frame;
 mod gaps;
 mod handle;
 mod inspect;
+mod intake;
 mod layout;
 mod marks;
 pub mod memory;
@@ -29,8 +32,10 @@ mod ranges;
 mod reader;
 mod record;
 mod recovery;
+mod room;
 mod salvage;
 mod segment;
+mod space;
 mod state;
 mod writer;
 

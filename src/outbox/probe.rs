@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::ranges::{PerStream, RangeSet};
 use super::segment::{Content, Segment, SegmentError};
+use super::space;
 
 /// Copy of the database file as it was before sled opened it.
 pub const RAW: &str = "db.raw";
@@ -32,6 +33,10 @@ pub fn probe(
     let (segment, content) = match read {
         Ok(read) => read,
         Err(SegmentError::Io(error)) => return Err(error),
+        // sled stops in many ways where it finds no room.
+        Err(SegmentError::Damaged(_)) if space::no_room(dir) => {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         Err(SegmentError::Damaged(why)) => return Ok(Err(why)),
     };
     if let Some((_, fault)) = content.faults.first() {

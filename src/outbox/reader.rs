@@ -1,12 +1,15 @@
 //! Reading durable events across the chain of segments. Every number is accounted for: it is in the batch
 //! or known to be absent. Anything else is damage; the reader names the segment, the writer repairs it.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::layout::Kind;
 use super::probe::probe;
 use super::segment::{Batch, Segment, SegmentError};
+use super::space;
 use super::state::{Located, Place, Shared, Tail};
 use super::{OutboxError, Stored};
 use crate::event::Stream;
@@ -62,13 +65,30 @@ pub fn read(
                 }
                 break;
             }
-            Err(SegmentError::Io(error)) if batch.events.is_empty() => {
-                return Err(OutboxError::io(dir, "read", error));
+            Err(SegmentError::Io(error)) => {
+                recover(shared, &place, &error);
+                if batch.events.is_empty() {
+                    return Err(OutboxError::io(dir, "read", error));
+                }
+                break;
             }
-            Err(SegmentError::Io(_)) => break,
         }
     }
     Ok(batch.events)
+}
+
+/// sled keeps an error for as long as a database is open, and it writes while it opens: what failed once is opened
+/// anew, with room where that was missing.
+fn recover(shared: &Shared, place: &Place, error: &io::Error) {
+    if space::is_full(error) {
+        shared.wants_room.store(true, Ordering::Relaxed);
+    }
+    if place.head.is_some() {
+        shared.state().damaged.insert(place.ordinal);
+    } else {
+        shared.tail().take_if(|tail| tail.ordinal == place.ordinal);
+    }
+    shared.wake.notify_one();
 }
 
 /// Cuts the batch at the first number that is neither in it nor known to be absent, and moves `after` to
@@ -93,7 +113,10 @@ fn accounted(
     }
     let whole = good == batch.events.len();
     batch.events.truncate(good);
-    if whole && !batch.is_full() {
+    let was_full = batch.is_full();
+    // Given up, though its bytes are still there.
+    batch.retain(|sequence| !absent.contains(sequence));
+    if whole && !was_full {
         if !absent.covers(*after + 1..=until) {
             return false;
         }

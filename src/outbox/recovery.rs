@@ -23,6 +23,7 @@ use super::probe::probe;
 use super::ranges::{PerStream, RangeSet};
 use super::salvage;
 use super::segment::{Segment, SegmentError, directory_bytes};
+use super::space::Space;
 use super::state::{Closed, Shared, State, StreamState};
 use crate::clock::SharedClock;
 use crate::event::{GapReason, OutboxGap, Stream};
@@ -79,8 +80,11 @@ pub fn lock(dir: &Path, tries: u32) -> Result<File, OutboxError> {
 pub fn open(layout: Layout, clock: SharedClock) -> Result<(Chain, Recovery), OutboxError> {
     let dir = layout.dir.clone();
     let lock = lock(&dir, LOCK_TRIES)?;
+    let space = Space::new(&dir, layout.quota_bytes)
+        .map_err(|error| OutboxError::io(&dir, "measure", error))?;
+    space.prepare();
     Opening::begin(layout)
-        .and_then(|opening| opening.finish(clock, lock))
+        .and_then(|opening| opening.finish(clock, lock, space))
         .map_err(|error| match error {
             SegmentError::Io(error) if error.kind() == io::ErrorKind::ResourceBusy => {
                 OutboxError::Locked(dir.display().to_string())
@@ -227,6 +231,9 @@ impl Opening {
         bytes: u64,
     ) {
         self.lower_floor(start);
+        // Given up, though a crash kept its bytes.
+        let given_up = self.gaps.given_up();
+        let present = PerStream::new(|stream| present[stream].difference(&given_up[stream]));
         self.closed.insert(ordinal, Closed { present, bytes });
     }
 
@@ -360,7 +367,12 @@ impl Opening {
     }
 
     /// Decides where every stream stands and starts the writer's side.
-    fn finish(mut self, clock: SharedClock, lock: File) -> Result<(Chain, Recovery), SegmentError> {
+    fn finish(
+        mut self,
+        clock: SharedClock,
+        lock: File,
+        space: Space,
+    ) -> Result<(Chain, Recovery), SegmentError> {
         let last = PerStream::new(|stream| match (self.tail_lost, &self.acked) {
             (false, _) => self.known[stream],
             (true, Some(_)) => self.known[stream].max(self.reserved[stream]),
@@ -405,6 +417,8 @@ impl Opening {
             about: About::unknown(&PerStream::default()),
             present: PerStream::default(),
             alarms: self.alarms,
+            space,
+            must_measure: true,
             _lock: lock,
         };
         match self.head {

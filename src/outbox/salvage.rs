@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::about::{About, Sealed};
 use super::layout::{self, Kind};
@@ -43,6 +43,11 @@ impl Index {
     /// Any I/O error but a missing file.
     pub fn of(dir: &Path, keep: impl Fn(Stream, u64, u32) -> bool) -> io::Result<Self> {
         let mut index = Self::default();
+        index.search(dir, keep)?;
+        Ok(index)
+    }
+
+    fn search(&mut self, dir: &Path, keep: impl Fn(Stream, u64, u32) -> bool) -> io::Result<()> {
         let mut paths = vec![dir.join(RAW), dir.join("db")];
         match fs::read_dir(dir.join("blobs")) {
             Ok(entries) => paths.extend(entries.flatten().map(|entry| entry.path())),
@@ -55,10 +60,10 @@ impl Index {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            index.add(&file, &keep)?;
-            index.files.push(file);
+            self.add(&file, &keep)?;
+            self.files.push(file);
         }
-        Ok(index)
+        Ok(())
     }
 
     fn add(&mut self, mut file: &File, keep: &impl Fn(Stream, u64, u32) -> bool) -> io::Result<()> {
@@ -214,6 +219,41 @@ pub fn rebuild(
         layout::rename(dir, Kind::New, Kind::Segment, ordinal)?;
     }
     Ok(present)
+}
+
+/// Makes a sealed segment in `new`, which must not be there as a segment yet, of the events `keep` of some
+/// sound segments; false when they are not all found.
+///
+/// # Errors
+/// [`SegmentError`]; what was begun is left in `new`.
+pub fn write_anew(
+    sources: &[(PathBuf, About)],
+    new: &Path,
+    about: About,
+    epoch: u32,
+    cache_bytes: u64,
+    keep: &PerStream<RangeSet>,
+) -> Result<bool, SegmentError> {
+    layout::remove(new)?;
+    let mut index = Index::default();
+    for (dir, about) in sources {
+        index.search(dir, |stream, sequence, epoch| {
+            keep[stream].contains(sequence) && epoch >= about.epoch_of(stream, sequence)
+        })?;
+    }
+    if index.present() != *keep {
+        return Ok(false);
+    }
+    let segment = Segment::create(new, cache_bytes)?;
+    index.copy_to(&segment, epoch)?;
+    drop(segment);
+    let about = About {
+        epochs: vec![(epoch, [0; 4])],
+        sealed: Some(Sealed::new(directory_bytes(new), keep)),
+        ..about
+    };
+    about.store(new)?;
+    Ok(true)
 }
 
 #[cfg(test)]

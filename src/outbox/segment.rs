@@ -7,6 +7,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -64,6 +65,16 @@ impl Batch {
     #[must_use]
     pub const fn is_full(&self) -> bool {
         self.full
+    }
+
+    /// Leaves out what is not wanted; then there may be room again.
+    pub fn retain(&mut self, wanted: impl Fn(u64) -> bool) {
+        let before = self.events.len();
+        self.events.retain(|event| wanted(event.sequence));
+        if self.events.len() < before {
+            self.bytes = self.events.iter().map(|event| event.bytes.len()).sum();
+            self.full = false;
+        }
     }
 
     fn push(&mut self, sequence: u64, bytes: &[u8]) {
@@ -269,7 +280,8 @@ impl Drop for Segment {
     }
 }
 
-/// Size of all files below a directory, bytes; what cannot be read counts nothing.
+/// What all files below a directory take on disk, bytes: their blocks, not their lengths. What cannot be read counts
+/// nothing.
 #[must_use]
 pub fn directory_bytes(dir: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(dir) else {
@@ -280,7 +292,8 @@ pub fn directory_bytes(dir: &Path) -> u64 {
         .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)))
         .map(|(path, meta)| match meta.is_dir() {
             true => directory_bytes(&path),
-            false => meta.len(),
+            // POSIX: st_blocks counts units of 512 bytes.
+            false => meta.blocks() * 512,
         })
         .sum()
 }

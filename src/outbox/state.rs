@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
@@ -10,7 +11,7 @@ use super::StreamStat;
 use super::ranges::{PerStream, RangeSet};
 use super::segment::Segment;
 use crate::event::Stream;
-use crate::metric::Counter;
+use crate::metric::{Counter, Gauge};
 
 /// Where one stream stands.
 #[derive(Clone, Debug, Default)]
@@ -191,6 +192,12 @@ pub struct Shared {
     pub wake: Notify,
     /// Grows with every turn of the writer, also while it waits for a disk that works again.
     pub turns: Counter,
+    /// What all files take, bytes, at the last look.
+    pub used: Gauge,
+    /// Events that gave way in the queue, per stream.
+    pub not_stored: PerStream<Counter>,
+    /// A reader found no room to open a segment.
+    pub wants_room: AtomicBool,
 }
 
 impl Shared {
@@ -204,6 +211,9 @@ impl Shared {
             changed: watch::Sender::new(0),
             wake: Notify::new(),
             turns: Counter::default(),
+            used: Gauge::default(),
+            not_stored: PerStream::default(),
+            wants_room: AtomicBool::new(false),
         }
     }
 

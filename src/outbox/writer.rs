@@ -3,15 +3,17 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::OutboxError;
 use super::chain::Chain;
 use super::gaps::Gap;
+use super::intake::{Intake, Item};
 use super::ranges::PerStream;
 use super::record::EVENT_BYTES;
 use super::segment::SegmentError;
@@ -28,23 +30,18 @@ const TICK: Duration = Duration::from_secs(1);
 const ACKS: u64 = 1000;
 /// Time without a read after which a sealed segment is closed.
 const IDLE: Duration = Duration::from_secs(30);
+/// How often what is stored is measured when no segment was begun or dropped.
+const MEASURE: Duration = Duration::from_secs(10);
 /// Pause after a failed commit: doubles from the first to the last.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// Failed commits after which closing gives up.
 const CLOSING_TRIES: u32 = 5;
 
-/// One event on its way in.
-pub struct Item {
-    pub draft: Draft,
-    /// Answered with the event's number once it is durable.
-    pub receipt: Option<oneshot::Sender<u64>>,
-}
-
 /// The thread's state.
 pub struct Writer {
     chain: Chain,
     identity: Identity,
-    queue: mpsc::Receiver<Item>,
+    queue: Arc<Intake>,
     /// True once the outbox is to close.
     closing: watch::Receiver<bool>,
     runtime: Runtime,
@@ -53,6 +50,8 @@ pub struct Writer {
     acks_stored: Duration,
     /// When the open sealed segment was last looked at, time since boot.
     tail_checked: Duration,
+    /// When what is stored was last measured, time since boot.
+    measured: Duration,
     /// Losses whose reports are planned and come next.
     planned: Vec<Gap>,
     /// Looking after the chain failed the last time.
@@ -73,7 +72,7 @@ impl Writer {
     pub fn new(
         chain: Chain,
         identity: Identity,
-        queue: mpsc::Receiver<Item>,
+        queue: Arc<Intake>,
         closing: watch::Receiver<bool>,
         linger: Duration,
     ) -> io::Result<Self> {
@@ -89,6 +88,7 @@ impl Writer {
             linger,
             acks_stored: now,
             tail_checked: now,
+            measured: now,
             planned: Vec::new(),
             in_trouble: false,
         })
@@ -137,7 +137,7 @@ impl Writer {
         runtime.block_on(async {
             let first = tokio::select! {
                 biased;
-                item = queue.recv() => item,
+                item = queue.next() => item,
                 () = chain.shared.wake.notified() => return Gathered::Nothing,
                 () = is_closing(closing), if !queue.is_closed() => {
                     queue.close();
@@ -156,7 +156,7 @@ impl Writer {
                     true => Duration::ZERO,
                     false => linger.saturating_sub(waited),
                 };
-                match timeout(left, queue.recv()).await {
+                match timeout(left, queue.next()).await {
                     Ok(Some(item)) => group.push(item),
                     Ok(None) | Err(_) => break,
                 }
@@ -203,8 +203,10 @@ impl Writer {
     fn append(&mut self, events: &PerStream<Vec<Vec<u8>>>) -> Result<(), OutboxError> {
         let mut pause = BACKOFF.0;
         let mut tries = 0;
+        let mut failed = false;
         let mut outcome = self.chain.append(events);
         while let Err(error) = outcome {
+            failed = true;
             let error = self.explain("write", error);
             tracing::error!(%error, "events wait in memory; trying again");
             *self.chain.shared.trouble() = Some(error.to_string());
@@ -214,16 +216,31 @@ impl Writer {
                     return Err(error);
                 }
             }
-            self.wait(pause);
+            if !self.made_room() {
+                self.wait(pause);
+                pause = (pause * 2).min(BACKOFF.1);
+            }
             self.chain.shared.turns.add(1);
-            pause = (pause * 2).min(BACKOFF.1);
             outcome = self.chain.reopen().and_then(|()| self.chain.append(events));
         }
-        if tries > 0 || pause > BACKOFF.0 {
+        if failed {
             *self.chain.shared.trouble() = None;
             tracing::info!("the storage works again");
         }
         Ok(())
+    }
+
+    /// Closes the head and makes room where that is what was missing; true when there is more now.
+    fn made_room(&mut self) -> bool {
+        if !self.chain.space.is_short() {
+            return false;
+        }
+        self.chain.close_head();
+        self.chain.make_room().unwrap_or_else(|error| {
+            let error = self.explain("make room in", error);
+            tracing::error!(%error, "no room could be made; trying again");
+            false
+        })
     }
 
     /// Waits, but not long when the outbox is to close.
@@ -254,8 +271,12 @@ impl Writer {
                 tracing::error!(%error, "looking after the outbox failed; trying again");
                 *self.chain.shared.trouble() = Some(error.to_string());
                 self.in_trouble = true;
+                if self.chain.space.is_short() && self.chain.make_room().is_err() {
+                    tracing::error!("no room could be made; trying again");
+                }
             }
         }
+        self.tell_what_gave_way();
         let planned = std::mem::take(&mut self.planned);
         let alarms = std::mem::take(&mut self.chain.alarms);
         if planned.is_empty() && alarms.is_empty() {
@@ -281,6 +302,27 @@ impl Writer {
         self.store(items.collect())
     }
 
+    /// Raises an alarm about events that found no place while the storage did not work.
+    fn tell_what_gave_way(&mut self) {
+        let untold = self.queue.take_untold();
+        let mut words = Vec::new();
+        for (stream, &count) in untold.iter().filter(|(_, count)| **count > 0) {
+            self.chain.shared.not_stored[stream].add(count);
+            words.push(format!("{count} of stream {stream}"));
+        }
+        if !words.is_empty() {
+            let words = words.join(", ");
+            tracing::error!(
+                events = words,
+                "events were dropped before they could be stored"
+            );
+            self.chain.alarms.push(format!(
+                "The storage did not take events for a while and the waiting room was full: {words} could not be \
+                 kept. Free some space on the disk, or check it (dmesg)."
+            ));
+        }
+    }
+
     fn tend(&mut self) -> Result<(), SegmentError> {
         let now = self.chain.clock.now().boot;
         let unstored = self.chain.shared.state().unstored_acks;
@@ -289,6 +331,17 @@ impl Writer {
             self.chain.store_acks()?;
         }
         self.chain.drop_acked()?;
+        if self.chain.shared.wants_room.swap(false, Ordering::Relaxed) {
+            self.chain.make_room()?;
+        }
+        if self.chain.must_measure
+            || now.saturating_sub(self.measured) >= MEASURE
+            || self.chain.space.is_low()
+        {
+            self.measured = now;
+            self.chain.must_measure = false;
+            self.chain.keep_room()?;
+        }
         self.chain.rotate_by_age()?;
         let damaged = self.chain.shared.state().damaged.clone();
         for ordinal in damaged {

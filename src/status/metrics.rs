@@ -254,6 +254,13 @@ fn outbox(all: &mut Exposition, report: &Report) {
         &[],
         bytes,
     );
+    let quota = report.outbox.quota_bytes as f64;
+    all.gauge(
+        "outbox_quota_bytes",
+        "What the outbox may take on disk.",
+        &[],
+        quota,
+    );
     let free = report.outbox.disk_free_bytes as f64;
     all.gauge(
         "disk_free_bytes",

@@ -112,8 +112,13 @@ pub struct SensorReport {
 pub struct OutboxReport {
     pub pending: u64,
     pub streams: BTreeMap<&'static str, StreamStat>,
+    /// What its files take on disk.
     pub disk_bytes: u64,
+    /// What they may take.
+    pub quota_bytes: u64,
     pub disk_free_bytes: u64,
+    /// Events since the start that could not wait for the storage any longer and were dropped without a number.
+    pub not_stored: u64,
     /// Why events cannot be stored at the moment.
     pub trouble: Option<String>,
 }
@@ -219,6 +224,8 @@ impl Sources {
             pending: streams.values().map(|stat| stat.pending).sum(),
             streams,
             disk_bytes: self.outbox.disk_bytes(),
+            quota_bytes: self.outbox.quota_bytes(),
+            not_stored: self.outbox.not_stored(),
             disk_free_bytes: system::disk_free_bytes(&self.data_dir),
             trouble: self.outbox.store_error(),
         }

@@ -42,7 +42,7 @@ pub(super) fn live(t: &Texts, report: &Report) -> Markup {
                     }
                 }
                 (facts([
-                    (t.outbox_disk, Some(html! { (size(report.outbox.disk_bytes)) })),
+                    (t.outbox_disk, Some(html! { (size(report.outbox.disk_bytes)) " / " (size(report.outbox.quota_bytes)) })),
                     (t.disk_free, Some(html! { (size(report.outbox.disk_free_bytes)) })),
                 ]))
             }
