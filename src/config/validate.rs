@@ -18,6 +18,12 @@ pub fn validate(config: &Config, places: &Places<'_>) -> Vec<Fault> {
     device(config, &mut faults);
     uplink(&config.uplink, &mut faults);
     faults.range("outbox.cache_mb", config.outbox.cache_mb.into(), 1.0, 256.0);
+    faults.range(
+        "command.probation_s",
+        config.command.probation_s.into(),
+        5.0,
+        3600.0,
+    );
     status(&config.status, &mut faults);
     if let Some(threads) = config.vision.threads {
         faults.range("vision.threads", threads.into(), 1.0, 8.0);
