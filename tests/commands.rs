@@ -389,7 +389,7 @@ async fn a_patch_of_the_config_is_checked_applied_kept_and_put_aside_when_it_no_
     let mut shop = Shop::new(
         &broker.url(),
         "trusted",
-        &(camera("door") + &camera("back")),
+        &("probation_s = 5\n".to_owned() + &camera("door") + &camera("back")),
     );
     let owners = std::fs::read_to_string(shop.path("footfall.toml")).unwrap();
     let mut operator = Operator::connect(broker.port()).await;
@@ -404,7 +404,8 @@ async fn a_patch_of_the_config_is_checked_applied_kept_and_put_aside_when_it_no_
 
     // One wrong line: every fault is named, nothing changes.
     let line = |id: &str, x: f64| json!({"id": id, "points": [[0, x], [1.0, 0.5]], "mode": "net"});
-    let wrong = json!({"camera": "door", "line": [line("fine", 0.5), line("Not fine", 1.5)]});
+    let lines_of = |camera: &str, lines: Value| json!({"camera": {camera: {"line": lines}}});
+    let wrong = lines_of("door", json!([line("fine", 0.5), line("Not fine", 1.5)]));
     let answer = shop.ask(&mut operator, "config.patch", &wrong).await;
     assert_eq!(
         (&answer["state"], &answer["error"]["code"]),
@@ -419,20 +420,36 @@ async fn a_patch_of_the_config_is_checked_applied_kept_and_put_aside_when_it_no_
         operator.event("footfall.config.rejected.v1").await["data"]["command"],
         answer["id"]
     );
-    let nobody = json!({"camera": "roof", "line": []});
-    let answer = shop.ask(&mut operator, "config.patch", &nobody).await;
-    assert_eq!(answer["error"]["code"], "invalid_config");
-    for args in [
-        json!({}),
-        json!({"camera": "door"}),
-        json!({"camera": "door", "file": "x", "line": []}),
+    for (name, args, code) in [
+        (
+            "config.patch",
+            lines_of("roof", json!([])),
+            "invalid_config",
+        ),
+        ("config.patch", json!({"camera": "door"}), "invalid_config"),
+        (
+            "config.patch",
+            json!({"outbox": {"dir": "/"}}),
+            "invalid_config",
+        ),
+        (
+            "config.patch",
+            json!({"camera": {"door": {"file": "x"}}}),
+            "invalid_config",
+        ),
+        ("config.patch", json!({}), "args"),
+        ("config.rollback", json!({"to": "nowhere"}), "args"),
     ] {
-        let answer = shop.ask(&mut operator, "config.patch", &args).await;
-        assert_eq!(answer["error"]["code"], "args", "{answer}");
+        let answer = shop.ask(&mut operator, name, &args).await;
+        assert_eq!(
+            (&answer["state"], &answer["error"]["code"]),
+            (&json!("rejected"), &json!(code)),
+            "{answer}"
+        );
     }
 
     // A good one is in force: the page's hash, the state and the event say so; the other camera goes on.
-    let good = json!({"camera": "door", "line": [line("new", 0.5), line("second", 0.6)]});
+    let good = lines_of("door", json!([line("new", 0.5), line("second", 0.6)]));
     let answer = shop.ask(&mut operator, "config.patch", &good).await;
     assert_eq!(answer["state"], "succeeded", "{answer}");
     let patched = answer["result"]["config_sha256"].clone();
@@ -461,7 +478,7 @@ async fn a_patch_of_the_config_is_checked_applied_kept_and_put_aside_when_it_no_
     let (id, text) = shop.sign(
         "ops",
         "config.patch",
-        &["--seq", "1", "--args", r#"{"camera":"door","line":null}"#],
+        &["--seq", "1", "--args", r#"{"camera":null}"#],
     );
     operator.publish(text).await;
     assert_eq!(operator.answer(&id).await["error"]["code"], "out_of_order");
@@ -495,14 +512,10 @@ async fn a_patch_of_the_config_is_checked_applied_kept_and_put_aside_when_it_no_
 
     // And back to the owner's lines by command.
     let good = shop
-        .ask(
-            &mut operator,
-            "config.patch",
-            &json!({"camera": "back", "line": []}),
-        )
+        .ask(&mut operator, "config.patch", &lines_of("back", json!([])))
         .await;
     assert_eq!(good["state"], "succeeded", "{good}");
-    let back = json!({"camera": "back", "line": null});
+    let back = lines_of("back", Value::Null);
     let answer = shop.ask(&mut operator, "config.patch", &back).await;
     assert_eq!(answer["result"]["config_sha256"], hash, "{answer}");
 }
