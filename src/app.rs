@@ -15,7 +15,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
@@ -127,11 +127,19 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
         link: link_watch.clone(),
         outbox: outbox.clone(),
     });
+    let leave = Arc::new(Notify::new());
     let (stop_commands, commands_stopped) = watch::channel(false);
     let (mut desk, mut worker): (Option<Arc<dyn Desk>>, _) = (None, None);
     if let (Some(link), false) = (&link, keys.is_empty()) {
         let opened = tokio::task::block_in_place(|| {
-            commands::open(keys, link.topics().clone(), &live, &sources, counters)
+            commands::open(
+                keys,
+                link.topics().clone(),
+                &live,
+                &sources,
+                counters,
+                Arc::clone(&leave),
+            )
         });
         match opened {
             Ok((dispatcher, hands)) => {
@@ -232,6 +240,7 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
     tokio::select! {
         _ = terminate.recv() => info!("SIGTERM: draining"),
         _ = interrupt.recv() => info!("SIGINT: draining"),
+        () = leave.notified() => info!("restart by command: draining"),
     }
     tokio::spawn(async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use serde_json::Value;
-use tracing::{error, warn};
+use tokio::sync::Notify;
+use tracing::{error, info, warn};
 
 use super::live::{CutOff, LiveConfig, RESTARTED};
 use crate::command::configure::Configurator;
@@ -14,8 +15,11 @@ use crate::command::counters::Counters;
 use crate::command::dispatch::{Dispatcher, Setup, Worker};
 use crate::command::handlers::config_patch::ConfigPatch;
 use crate::command::handlers::config_rollback::ConfigRollback;
+use crate::command::handlers::device_reboot::DeviceReboot;
 use crate::command::handlers::log_level::LogLevel;
+use crate::command::handlers::occupancy_set::OccupancySet;
 use crate::command::handlers::ping::Ping;
+use crate::command::handlers::service_restart::ServiceRestart;
 use crate::command::handlers::status::Status;
 use crate::command::key::Keys;
 use crate::config::{Kept, KeptError, Loaded};
@@ -24,12 +28,15 @@ use crate::status;
 use crate::uplink::topics::Topics;
 
 /// The commands a box knows; each is one of its capabilities.
-pub(super) const NAMES: [&str; 5] = [
+pub(super) const NAMES: [&str; 8] = [
     "ping",
     "status",
     "log.level",
     "config.patch",
     "config.rollback",
+    "occupancy.set",
+    "service.restart",
+    "device.reboot",
 ];
 
 /// The config in force at the start.
@@ -95,6 +102,25 @@ fn set_aside(dir: &Path, why: &KeptError) -> DeviceAlarm {
     }
 }
 
+/// Asks systemd to restart the box; it stops the daemon in order on the way.
+fn reboot() {
+    info!("the box reboots by command");
+    tokio::task::spawn_blocking(|| {
+        let asked = std::process::Command::new("systemctl")
+            .arg("reboot")
+            .output();
+        let fault = match asked {
+            Ok(output) if output.status.success() => return,
+            Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
+            Err(why) => why.to_string(),
+        };
+        error!(
+            fault,
+            "the box does not reboot: allow footfall's user to do so (polkit: org.freedesktop.login1.reboot)"
+        );
+    });
+}
+
 /// Whoever obeys the commands of `keys`. Blocks: it reads the journal.
 ///
 /// # Errors
@@ -105,9 +131,10 @@ pub(super) fn open(
     live: &Arc<LiveConfig>,
     sources: &Arc<status::Sources>,
     counters: Counters,
+    leave: Arc<Notify>,
 ) -> std::io::Result<(Arc<Dispatcher>, Worker)> {
     let (identity, clock) = (live.house.identity.clone(), Arc::clone(&live.house.clock));
-    let report = Arc::clone(sources);
+    let (report, occupancy) = (Arc::clone(sources), Arc::clone(sources));
     let config = |live: &Arc<LiveConfig>| Arc::clone(live) as Arc<dyn Configurator>;
     let setup = Setup {
         keys,
@@ -133,6 +160,14 @@ pub(super) fn open(
             }),
             Arc::new(ConfigRollback {
                 config: config(live),
+            }),
+            Arc::new(OccupancySet {
+                set: Arc::new(move |value| occupancy.set_occupancy(value)),
+            }),
+            Arc::new(ServiceRestart { leave }),
+            Arc::new(DeviceReboot {
+                allowed: live.owner.config.command.reboot,
+                reboot: Box::new(reboot),
             }),
         ],
         identity,

@@ -2,8 +2,11 @@
 
 pub mod config_patch;
 pub mod config_rollback;
+pub mod device_reboot;
 pub mod log_level;
+pub mod occupancy_set;
 pub mod ping;
+pub mod service_restart;
 pub mod status;
 
 use std::pin::Pin;
