@@ -46,8 +46,9 @@ async fn each_is_answered_refused_with_wrong_arguments_and_done_once() {
     let (first, text) = shop.sign("ops", "occupancy.set", &["--args", r#"{"value":12}"#]);
     operator.publish(text.clone()).await;
     assert_eq!(operator.answer(&first).await["result"]["value"], 12);
-    let answer = shop.ask(&mut operator, "occupancy.set", &json!({"value": 7}));
-    assert_eq!(answer.await["state"], "succeeded");
+    let seven = json!({"value": 7});
+    let answer = shop.ask(&mut operator, "occupancy.set", &seven).await;
+    assert_eq!(answer["state"], "succeeded");
     operator.publish(text).await;
     operator.nth_answer(&first, 2).await;
     let report = shop.ask(&mut operator, "status", &json!({})).await;
