@@ -327,50 +327,6 @@ fn a_broker_that_does_not_let_the_box_listen_costs_the_commands_and_raises_an_al
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_log_speaks_more_for_a_while_and_is_quiet_again_by_itself() {
-    let Some(broker) = Mosquitto::start("") else {
-        return;
-    };
-    let mut shop = Shop::new(&broker.url(), "trusted", "");
-    let mut operator = Operator::connect(broker.port()).await;
-    shop.start();
-    online(&mut operator, 1).await;
-    let args = json!({"level": "debug", "part": "uplink", "for_s": 1});
-    let answer = shop.ask(&mut operator, "log.level", &args).await;
-    assert_eq!(answer["result"]["level"], "debug", "{answer}");
-    for wrong in [
-        json!({"level": "loud"}),
-        json!({"level": "debug", "part": "a,rumqttc=trace"}),
-        json!({"level": "debug", "for_s": 0}),
-    ] {
-        let answer = shop.ask(&mut operator, "log.level", &wrong).await;
-        assert_eq!(answer["error"]["code"], "args", "{answer}");
-    }
-    let said = |shop: &Shop| {
-        shop.log()
-            .lines()
-            .filter(|line| line.contains("log level"))
-            .count()
-    };
-    for _ in 0..600 {
-        if said(&shop) >= 2 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    let log = shop.log();
-    let lines: Vec<_> = log
-        .lines()
-        .filter(|line| line.contains("log level"))
-        .collect();
-    assert!(
-        lines.len() == 2 && lines[0].contains("footfall::uplink=debug"),
-        "{log}"
-    );
-    assert!(!lines[1].contains("footfall::uplink=debug"), "{log}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_patch_of_the_config_is_checked_applied_kept_and_put_aside_when_it_no_longer_fits() {
     if let Err(why) = runtime::load(None) {
         eprintln!("SKIPPED: {why}");

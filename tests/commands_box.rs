@@ -1,4 +1,4 @@
-//! Commands that concern the box as a whole, against the real daemon and a real Mosquitto.
+//! Commands that concern the box as a whole and its log, against the real daemon and a real Mosquitto.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy spares test functions, not their helpers
 
 #[path = "common/mosquitto.rs"]
@@ -7,6 +7,8 @@ mod mosquitto;
 mod operator;
 #[path = "common/shop.rs"]
 mod shop;
+
+use std::time::Duration;
 
 use mosquitto::Mosquitto;
 use operator::Operator;
@@ -86,4 +88,48 @@ async fn a_restart_by_command_is_answered_ends_in_order_and_is_not_done_again() 
     let ping = shop.ask(&mut operator, "ping", &json!({})).await;
     assert_eq!(ping["state"], "succeeded");
     shop.end(Signal::TERM);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_speaks_more_for_a_while_and_is_quiet_again_by_itself() {
+    let Some(broker) = Mosquitto::start("") else {
+        return;
+    };
+    let mut shop = Shop::new(&broker.url(), "trusted", "");
+    let mut operator = Operator::connect(broker.port()).await;
+    shop.start();
+    online(&mut operator, 1).await;
+    let args = json!({"level": "debug", "part": "uplink", "for_s": 1});
+    let answer = shop.ask(&mut operator, "log.level", &args).await;
+    assert_eq!(answer["result"]["level"], "debug", "{answer}");
+    for wrong in [
+        json!({"level": "loud"}),
+        json!({"level": "debug", "part": "a,rumqttc=trace"}),
+        json!({"level": "debug", "for_s": 0}),
+    ] {
+        let answer = shop.ask(&mut operator, "log.level", &wrong).await;
+        assert_eq!(answer["error"]["code"], "args", "{answer}");
+    }
+    let said = |shop: &Shop| {
+        shop.log()
+            .lines()
+            .filter(|line| line.contains("log level"))
+            .count()
+    };
+    for _ in 0..600 {
+        if said(&shop) >= 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let log = shop.log();
+    let lines: Vec<_> = log
+        .lines()
+        .filter(|line| line.contains("log level"))
+        .collect();
+    assert!(
+        lines.len() == 2 && lines[0].contains("footfall::uplink=debug"),
+        "{log}"
+    );
+    assert!(!lines[1].contains("footfall::uplink=debug"), "{log}");
 }
