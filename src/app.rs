@@ -3,6 +3,7 @@
 mod cameras;
 mod commands;
 mod fleet;
+mod live;
 mod sensors;
 mod tasks;
 mod watchdog;
@@ -14,14 +15,15 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 pub use cameras::{line_names, line_settings, pipeline, preview_line};
 pub use fleet::Fleet;
 
-use self::commands::{InForce, LiveConfig};
+use self::commands::InForce;
+use self::live::LiveConfig;
 use crate::clock::{Clock, SharedClock, SystemClock};
 use crate::command::counters::Counters;
 use crate::command::key::Keys;
@@ -62,8 +64,9 @@ pub fn identity(device: &schema::Device, clock: &dyn Clock) -> Identity {
 pub async fn run(owner: Loaded) -> anyhow::Result<()> {
     let InForce {
         loaded,
-        overlay,
-        alarm,
+        kept,
+        cut_off,
+        news,
     } = commands::in_force(&owner);
     let Loaded {
         config,
@@ -113,19 +116,30 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
     let mood = MoodCell::default();
     let live = Arc::new(LiveConfig {
         owner,
-        overlay: overlay.into(),
+        kept: kept.into(),
+        cut_off,
         sha256: config_hash.clone(),
         house,
         cameras,
         mood: mood.clone(),
         fleet: Arc::clone(&fleet),
+        roster: roster.clone(),
+        link: link_watch.clone(),
         outbox: outbox.clone(),
     });
+    let leave = Arc::new(Notify::new());
     let (stop_commands, commands_stopped) = watch::channel(false);
     let (mut desk, mut worker): (Option<Arc<dyn Desk>>, _) = (None, None);
     if let (Some(link), false) = (&link, keys.is_empty()) {
         let opened = tokio::task::block_in_place(|| {
-            commands::open(keys, link.topics().clone(), &live, &sources, counters)
+            commands::open(
+                keys,
+                link.topics().clone(),
+                &live,
+                &sources,
+                counters,
+                Arc::clone(&leave),
+            )
         });
         match opened {
             Ok((dispatcher, hands)) => {
@@ -208,8 +222,8 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
         config_sha256: sha256,
     });
     tasks::submit(&outbox, &clock, begun).await;
-    if let Some(alarm) = alarm {
-        tasks::submit(&outbox, &clock, Body::DeviceAlarm(alarm)).await;
+    for body in news {
+        tasks::submit(&outbox, &clock, body).await;
     }
     live.set(&config).await;
     // Only now: a command must not meet half a crew.
@@ -226,6 +240,7 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
     tokio::select! {
         _ = terminate.recv() => info!("SIGTERM: draining"),
         _ = interrupt.recv() => info!("SIGINT: draining"),
+        () = leave.notified() => info!("restart by command: draining"),
     }
     tokio::spawn(async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }

@@ -2,72 +2,95 @@
 //! out.
 
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use serde_json::{Map, Value};
-use tokio::sync::{Mutex, watch};
-use tokio::task::spawn_blocking;
-use tracing::{error, info};
+use serde_json::Value;
+use tokio::sync::Notify;
+use tracing::{error, info, warn};
 
-use super::cameras::CameraShop;
-use super::fleet::Fleet;
-use super::{sensors, tasks};
+use super::live::{CutOff, LiveConfig, RESTARTED};
+use crate::command::configure::Configurator;
 use crate::command::counters::Counters;
 use crate::command::dispatch::{Dispatcher, Setup, Worker};
-use crate::command::handlers::config_patch::{ConfigPatch, Configurator, Patch, PatchFault};
+use crate::command::handlers::config_patch::ConfigPatch;
+use crate::command::handlers::config_rollback::ConfigRollback;
+use crate::command::handlers::device_reboot::DeviceReboot;
 use crate::command::handlers::log_level::LogLevel;
+use crate::command::handlers::occupancy_set::OccupancySet;
 use crate::command::handlers::ping::Ping;
+use crate::command::handlers::service_restart::ServiceRestart;
 use crate::command::handlers::status::Status;
-use crate::command::id::CommandId;
 use crate::command::key::Keys;
-use crate::config::overlay::OverlayError;
-use crate::config::{Config, Loaded, Overlay};
-use crate::event::{Body, ConfigApplied, ConfigRejected, DeviceAlarm};
-use crate::outbox::Outbox;
-use crate::sensor::House;
-use crate::sensor::gpio::MoodCell;
+use crate::config::{Kept, KeptError, Loaded};
+use crate::event::{Body, ConfigRolledBack, DeviceAlarm};
 use crate::status;
 use crate::uplink::topics::Topics;
 
 /// The commands a box knows; each is one of its capabilities.
-pub(super) const NAMES: [&str; 4] = ["ping", "status", "log.level", "config.patch"];
+pub(super) const NAMES: [&str; 8] = [
+    "ping",
+    "status",
+    "log.level",
+    "config.patch",
+    "config.rollback",
+    "occupancy.set",
+    "service.restart",
+    "device.reboot",
+];
 
 /// The config in force at the start.
 pub(super) struct InForce {
     pub(super) loaded: Loaded,
-    pub(super) overlay: Overlay,
+    pub(super) kept: Kept,
+    pub(super) cut_off: CutOff,
     /// What somebody must be told of.
-    pub(super) alarm: Option<DeviceAlarm>,
+    pub(super) news: Vec<Body>,
 }
 
-/// Puts what the cloud has changed over the owner's config. An overlay that does not fit (any more) is put aside: the
-/// owner's config is always good enough to start.
+/// Puts what the cloud has changed for good over the owner's config. Changes that do not fit (any more) are put aside: the
+/// owner's config is always good enough to start. A change on probation is taken back.
 pub(super) fn in_force(owner: &Loaded) -> InForce {
     let dir = &owner.config.outbox.dir;
-    let merged = Overlay::load(dir).and_then(|overlay| {
-        let loaded = overlay.over(owner).map_err(OverlayError::Invalid)?;
-        Ok((loaded, overlay))
+    let mut news = Vec::new();
+    let merged = Kept::load(dir).and_then(|kept| {
+        let loaded = kept.change.over(owner).map_err(KeptError::Invalid)?;
+        Ok((loaded, kept))
     });
-    match merged {
-        Ok((loaded, overlay)) => InForce {
-            loaded,
-            overlay,
-            alarm: None,
+    let (loaded, kept) = merged.unwrap_or_else(|why| {
+        news.push(Body::DeviceAlarm(set_aside(dir, &why)));
+        (owner.clone(), Kept::default())
+    });
+    let rolled_back = Kept::abandon(dir).unwrap_or_else(|why| {
+        error!(%why, dir = %dir.display(), "a config on probation cannot be removed; it is not in force");
+        None
+    });
+    if let Some(command) = &rolled_back {
+        warn!(
+            command,
+            reason = RESTARTED,
+            "the config before is in force again"
+        );
+        news.push(Body::ConfigRolledBack(ConfigRolledBack {
+            config_sha256: loaded.sha256.clone(),
+            reason: RESTARTED.to_owned(),
+        }));
+    }
+    InForce {
+        cut_off: CutOff {
+            committed: (kept.command.clone(), loaded.sha256.clone()),
+            rolled_back,
         },
-        Err(why) => InForce {
-            loaded: owner.clone(),
-            overlay: Overlay::default(),
-            alarm: Some(set_aside(dir, &why)),
-        },
+        loaded,
+        kept,
+        news,
     }
 }
 
-fn set_aside(dir: &Path, why: &OverlayError) -> DeviceAlarm {
-    let place = match Overlay::set_aside(dir) {
-        Ok(path) => format!("it was put aside as {}", path.display()),
-        Err(source) => format!("it cannot be put aside ({source})"),
+fn set_aside(dir: &Path, why: &KeptError) -> DeviceAlarm {
+    let place = match Kept::set_aside(dir) {
+        Ok(path) => format!("they were put aside as {}", path.display()),
+        Err(source) => format!("they cannot be put aside ({source})"),
     };
     let message = format!(
         "the changes that config.patch made are not in force: {why}; {place}. Send the patches again"
@@ -79,105 +102,23 @@ fn set_aside(dir: &Path, why: &OverlayError) -> DeviceAlarm {
     }
 }
 
-/// Who changes the config while the daemon runs.
-pub(super) struct LiveConfig {
-    pub(super) owner: Loaded,
-    pub(super) overlay: Mutex<Overlay>,
-    /// SHA-256 of the config in force.
-    pub(super) sha256: watch::Sender<String>,
-    pub(super) house: House,
-    pub(super) cameras: CameraShop,
-    pub(super) mood: MoodCell,
-    pub(super) fleet: Arc<Fleet>,
-    pub(super) outbox: Outbox,
-}
-
-impl LiveConfig {
-    /// From now on the sensors of this config work.
-    pub(super) async fn set(&self, config: &Config) {
-        let fitted = sensors::fit(config, &self.house, &self.cameras, &self.mood);
-        self.fleet.set(fitted).await;
-    }
-
-    /// Validates, stores, applies. One at a time; a probation would begin where it ends.
-    async fn change(
-        &self,
-        patch: Patch,
-        progress: &(dyn Fn(&str) + Send + Sync),
-    ) -> Result<String, PatchFault> {
-        let mut overlay = self.overlay.lock().await;
-        let mut cameras = self.owner.config.camera.iter();
-        if !cameras.any(|camera| camera.id == patch.camera) {
-            let fault = format!("camera: no camera of this box is called {:?}", patch.camera);
-            return Err(PatchFault::Invalid(vec![fault]));
-        }
-        let lines = patch.lines.map(toml_lines).transpose()?;
-        let changed = overlay.with_lines(&patch.camera, lines);
-        let loaded = changed.over(&self.owner).map_err(|faults| {
-            let texts = faults.0.into_iter().map(|fault| fault.without_file());
-            PatchFault::Invalid(texts.collect())
-        })?;
-        let (dir, stored) = (self.owner.config.outbox.dir.clone(), changed.clone());
-        let stored = spawn_blocking(move || stored.store(&dir)).await;
-        let storage = |why: String| {
-            let message =
-                format!("the changed config cannot be stored ({why}); nothing was changed");
-            PatchFault::Storage(message)
+/// Asks systemd to restart the box; it stops the daemon in order on the way.
+fn reboot() {
+    info!("the box reboots by command");
+    tokio::task::spawn_blocking(|| {
+        let asked = std::process::Command::new("systemctl")
+            .arg("reboot")
+            .output();
+        let fault = match asked {
+            Ok(output) if output.status.success() => return,
+            Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
+            Err(why) => why.to_string(),
         };
-        stored
-            .map_err(|why| storage(why.to_string()))?
-            .map_err(|why| storage(why.to_string()))?;
-        progress("valid and stored; replacing the sensors it concerns");
-        *overlay = changed;
-        self.set(&loaded.config).await;
-        self.sha256.send_replace(loaded.sha256.clone());
-        Ok(loaded.sha256)
-    }
-}
-
-/// A handle that handlers can own.
-pub(super) struct Shared(pub(super) Arc<LiveConfig>);
-
-impl Configurator for Shared {
-    fn patch<'a>(
-        &'a self,
-        command: &'a CommandId,
-        patch: Patch,
-        progress: &'a (dyn Fn(&str) + Send + Sync),
-    ) -> Pin<Box<dyn Future<Output = Result<String, PatchFault>> + Send + 'a>> {
-        Box::pin(async move {
-            let live = &self.0;
-            let result = live.change(patch, progress).await;
-            let command = command.to_string();
-            let body = match &result {
-                Ok(config_sha256) => {
-                    info!(config_sha256, command, "another config is in force");
-                    Some(Body::ConfigApplied(ConfigApplied {
-                        config_sha256: config_sha256.clone(),
-                        command,
-                    }))
-                }
-                Err(PatchFault::Invalid(faults)) => Some(Body::ConfigRejected(ConfigRejected {
-                    command,
-                    faults: faults.clone(),
-                })),
-                Err(PatchFault::Storage(_)) => None,
-            };
-            if let Some(body) = body {
-                tasks::submit(&live.outbox, &live.house.clock, body).await;
-            }
-            result
-        })
-    }
-}
-
-/// Lines from a command as the config has them; TOML has no null.
-fn toml_lines(lines: Vec<Map<String, Value>>) -> Result<Vec<toml::Table>, PatchFault> {
-    let table = |(index, line): (usize, &Map<String, Value>)| {
-        toml::Table::try_from(line).map_err(|why| format!("line[{index}]: {why}"))
-    };
-    let tables: Result<_, String> = lines.iter().enumerate().map(table).collect();
-    tables.map_err(|fault| PatchFault::Invalid(vec![fault]))
+        error!(
+            fault,
+            "the box does not reboot: allow footfall's user to do so (polkit: org.freedesktop.login1.reboot)"
+        );
+    });
 }
 
 /// Whoever obeys the commands of `keys`. Blocks: it reads the journal.
@@ -190,9 +131,11 @@ pub(super) fn open(
     live: &Arc<LiveConfig>,
     sources: &Arc<status::Sources>,
     counters: Counters,
+    leave: Arc<Notify>,
 ) -> std::io::Result<(Arc<Dispatcher>, Worker)> {
     let (identity, clock) = (live.house.identity.clone(), Arc::clone(&live.house.clock));
-    let report = Arc::clone(sources);
+    let (report, occupancy) = (Arc::clone(sources), Arc::clone(sources));
+    let config = |live: &Arc<LiveConfig>| Arc::clone(live) as Arc<dyn Configurator>;
     let setup = Setup {
         keys,
         topics,
@@ -213,7 +156,18 @@ pub(super) fn open(
                 latest: Arc::new(AtomicU64::new(0)),
             }),
             Arc::new(ConfigPatch {
-                config: Shared(Arc::clone(live)),
+                config: config(live),
+            }),
+            Arc::new(ConfigRollback {
+                config: config(live),
+            }),
+            Arc::new(OccupancySet {
+                set: Arc::new(move |value| occupancy.set_occupancy(value)),
+            }),
+            Arc::new(ServiceRestart { leave }),
+            Arc::new(DeviceReboot {
+                allowed: live.owner.config.command.reboot,
+                reboot: Box::new(reboot),
             }),
         ],
         identity,

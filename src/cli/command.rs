@@ -25,7 +25,7 @@ How it goes together:
   mosquitto_sub -V mqttv5 -t \"$BASE/response/#\" &
   mosquitto_pub -V mqttv5 -q 1 -t \"$BASE/command\" -m \"$(footfall command sign --key ops.key --box BOX --name ping)\"
 
-Commands: ping, status, log.level, config.patch; docs/reference/commands.md says what each takes and answers.";
+Commands: ping, status, log.level, config.patch, config.rollback, occupancy.set, service.restart, device.reboot;\ndocs/reference/commands.md says what each takes and answers.";
 
 /// Arguments of `footfall command`.
 #[derive(Debug, Parser)]

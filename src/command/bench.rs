@@ -201,7 +201,8 @@ impl Bench {
                 args,
                 progress: self.progress(&entry),
             };
-            let outcome = tokio::spawn(async move { handler.run(call).await }).await;
+            let begun = Arc::clone(&handler);
+            let outcome = tokio::spawn(async move { begun.run(call).await }).await;
             let outcome = outcome.unwrap_or_else(|_| {
                 let message = "a fault of footfall itself; see the box's log";
                 Err(Trouble::failed("internal", message))
@@ -209,7 +210,9 @@ impl Bench {
             self.end(&mut entry, outcome);
         }
         drop(turn);
+        let state = entry.state;
         self.keep(entry).await;
+        handler.settled(state);
     }
 
     /// Tells the reader of `entry` how far it is.

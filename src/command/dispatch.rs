@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 use super::bench::{Begun, Bench, STORE_AGAIN};
 use super::counters::Counters;
 use super::envelope;
-use super::handlers::Handler;
+use super::handlers::{Handler, interrupted};
 use super::journal::{Entry, Journal};
 use super::judge::Arrival;
 use super::key::Keys;
@@ -182,11 +182,9 @@ impl Worker {
             return;
         }
         warn!(id = %entry.id, name = entry.name, "a restart cut a command off");
-        let trouble = Trouble::failed(
-            "interrupted",
-            "the daemon was restarted while this was at work; look at what it did, then send it again with a new id",
-        );
-        bench.end(&mut entry, Err(trouble));
+        let handler = bench.handlers.get(entry.name.as_str());
+        let outcome = handler.map_or_else(interrupted, |handler| handler.after_restart(&entry.id));
+        bench.end(&mut entry, outcome);
         let bench = Arc::clone(bench);
         bench.keep(entry).await;
     }

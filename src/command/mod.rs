@@ -13,6 +13,7 @@
 //! `docs/reference/commands.md` is the contract.
 
 mod bench;
+pub mod configure;
 pub mod counters;
 pub mod dispatch;
 pub mod envelope;
@@ -22,5 +23,6 @@ pub mod journal;
 pub mod judge;
 pub mod key;
 pub mod limiter;
+pub mod probation;
 pub mod response;
 pub mod tray;

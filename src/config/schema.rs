@@ -129,11 +129,25 @@ impl Default for Uplink {
 }
 
 /// `[command]`: whom the box obeys.
-#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Command {
     /// Public keys of those who may sign commands; none: the box takes no commands.
     pub keys: Vec<PathBuf>,
+    /// How long a changed config is watched before it may stay, seconds, 5..=3600.
+    pub probation_s: u32,
+    /// Whether `device.reboot` is obeyed.
+    pub reboot: bool,
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Self {
+            keys: Vec::new(),
+            probation_s: 120,
+            reboot: false,
+        }
+    }
 }
 
 /// `[status]`: the technician's page.

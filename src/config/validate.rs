@@ -21,6 +21,12 @@ pub fn validate(config: &Config, places: &Places<'_>) -> Vec<Fault> {
     if let Some(quota) = config.outbox.quota_mb {
         faults.range("outbox.quota_mb", quota.into(), 32.0, 1_000_000.0);
     }
+    faults.range(
+        "command.probation_s",
+        config.command.probation_s.into(),
+        5.0,
+        3600.0,
+    );
     status(&config.status, &mut faults);
     if let Some(threads) = config.vision.threads {
         faults.range("vision.threads", threads.into(), 1.0, 8.0);

@@ -69,7 +69,7 @@ pub struct Report {
 pub struct TodayReport {
     #[serde(flatten)]
     pub sum: InOut,
-    /// In minus out; never negative.
+    /// In minus out, or what `occupancy.set` said and the crossings since; never negative.
     pub occupancy: u64,
     /// Only those in which somebody crossed, in their order.
     pub quarters: Vec<Quarter>,
@@ -177,7 +177,8 @@ impl Sources {
         };
         let today = TodayReport {
             sum,
-            occupancy: sum.inward.saturating_sub(sum.outward),
+            occupancy: u64::try_from(balance(sum).saturating_add(self.today.offset(day)))
+                .unwrap_or(0),
             quarters: quarters.into_iter().map(quarter).collect(),
         };
         let outbox = self.outbox();
@@ -215,6 +216,18 @@ impl Sources {
         }
     }
 
+    /// From now on `value` people are inside, and the crossings that follow count from there until the day turns. Blocks.
+    ///
+    /// # Errors
+    /// It cannot be stored; it then holds until a restart.
+    pub fn set_occupancy(&self, value: u64) -> std::io::Result<()> {
+        let time = self.identity.local_time(self.clock.now().wall);
+        let day = time.get(..10).unwrap_or_default();
+        let value = i64::try_from(value).unwrap_or(i64::MAX);
+        let offset = value.saturating_sub(balance(self.report().today.sum));
+        self.today.set_offset(day, offset)
+    }
+
     fn outbox(&self) -> OutboxReport {
         let streams: BTreeMap<_, _> = Stream::ALL
             .into_iter()
@@ -230,4 +243,10 @@ impl Sources {
             trouble: self.outbox.store_error(),
         }
     }
+}
+
+/// In minus out.
+fn balance(sum: InOut) -> i64 {
+    let signed = |count| i64::try_from(count).unwrap_or(i64::MAX);
+    signed(sum.inward) - signed(sum.outward)
 }

@@ -58,6 +58,9 @@ pub struct Tally {
     lines: BTreeMap<String, LineDay>,
     /// Everything in the count stream up to here is in the sums.
     sequence: u64,
+    /// People inside beyond what in minus out says; set by hand.
+    #[serde(default)]
+    offset: i64,
 }
 
 /// The part of an event that is counted.
@@ -109,7 +112,20 @@ impl Tally {
         if self.day != day {
             day.clone_into(&mut self.day);
             self.lines.clear();
+            self.offset = 0;
         }
+    }
+
+    /// From now on and until the day turns, so many people more are inside than in minus out says.
+    pub fn set_offset(&mut self, day: &str, offset: i64) {
+        self.turn_to(day);
+        self.offset = offset;
+    }
+
+    /// What [`Tally::set_offset`] said today.
+    #[must_use]
+    pub const fn offset(&self) -> i64 {
+        self.offset
     }
 
     /// Up to which event of the count stream the sums reach.
@@ -183,6 +199,22 @@ mod tests {
                 outward: 1
             }
         );
+    }
+
+    #[test]
+    fn what_was_set_by_hand_holds_until_the_day_turns_and_survives_a_restart() {
+        let mut tally = Tally::default();
+        tally.take(1, &crossing("2026-11-21T12:00:00.000+08:00", "in"));
+        tally.set_offset("2026-11-21", -3);
+        tally.take(2, &crossing("2026-11-21T13:00:00.000+08:00", "in"));
+        let text = serde_json::to_vec(&tally).unwrap();
+        let mut tally: Tally = serde_json::from_slice(&text).unwrap();
+        assert_eq!(
+            (tally.offset(), tally.line("door", "main").sum.inward),
+            (-3, 2)
+        );
+        tally.take(3, &crossing("2026-11-22T00:00:00.000+08:00", "in"));
+        assert_eq!(tally.offset(), 0);
     }
 
     #[test]

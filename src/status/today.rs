@@ -71,6 +71,26 @@ impl Today {
         }
     }
 
+    /// What was set by hand today, people; 0 when the day has turned since.
+    #[must_use]
+    pub fn offset(&self, day: &str) -> i64 {
+        let tally = self.lock();
+        if tally.day() == day {
+            tally.offset()
+        } else {
+            0
+        }
+    }
+
+    /// From now on and until the day turns, so many people more are inside than in minus out says. Durable.
+    ///
+    /// # Errors
+    /// I/O; it then holds until a restart.
+    pub fn set_offset(&self, day: &str, offset: i64) -> std::io::Result<()> {
+        self.lock().set_offset(day, offset);
+        self.checkpoint()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -68,6 +68,19 @@ impl Shop {
         child.wait().unwrap();
     }
 
+    /// Waits for a daemon that was asked to end.
+    pub fn ends_by_itself(&mut self) -> std::process::ExitStatus {
+        let mut child = self.daemon.take().unwrap();
+        for _ in 0..600 {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        self.daemon = Some(child);
+        panic!("it does not end:\n{}", self.log());
+    }
+
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
     }

@@ -1,8 +1,12 @@
 //! What the box does at a command: one file for each. A handler checks its arguments before it changes anything.
 
 pub mod config_patch;
+pub mod config_rollback;
+pub mod device_reboot;
 pub mod log_level;
+pub mod occupancy_set;
 pub mod ping;
+pub mod service_restart;
 pub mod status;
 
 use std::pin::Pin;
@@ -11,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::id::CommandId;
-use super::response::Trouble;
+use super::response::{State, Trouble};
 
 /// How a command ended: its result, or why there is none.
 pub type Outcome = Result<Value, Trouble>;
@@ -28,6 +32,28 @@ pub trait Handler: Send + Sync {
 
     /// Does it. Ends by itself within a bounded time.
     fn run(&self, call: Call) -> Work<'_>;
+
+    /// How one ended that a restart cut off and that is not done again.
+    ///
+    /// # Errors
+    /// `interrupted`, unless the handler knows better.
+    fn after_restart(&self, _id: &CommandId) -> Outcome {
+        interrupted()
+    }
+
+    /// Called once its result is on the disk and on its way, for what ends the daemon.
+    fn settled(&self, _state: State) {}
+}
+
+/// How a command ends of which nobody knows how far it came.
+///
+/// # Errors
+/// Always.
+pub fn interrupted() -> Outcome {
+    Err(Trouble::failed(
+        "interrupted",
+        "the daemon was restarted while this was at work; look at what it did, then send it again with a new id",
+    ))
 }
 
 /// What may be done with a command.
