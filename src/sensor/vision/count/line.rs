@@ -139,11 +139,8 @@ impl LineCounter {
     ) {
         let line = Line::on(&self.settings, width as f32, height as f32);
         for track in tracks.iter().filter(|track| track.seen) {
-            let point = (
-                at,
-                self.settings.anchor.of(&track.rect),
-                track.rect.height(),
-            );
+            let rect = track.calm_rect();
+            let point = (at, self.settings.anchor.of(&rect), rect.height());
             self.observe(&line, track, point, out);
         }
         for track in ended {

@@ -54,15 +54,23 @@ impl Axis {
 const CENTRE_STD: f32 = 0.05;
 const CENTRE_SPEED_STD: f32 = 1.0;
 const CENTRE_ACCELERATION_STD: f32 = 1.2;
+/// The calm estimate takes people for steady walkers: a box that jumps for a frame or two hardly moves it.
+const CALM_ACCELERATION_STD: f32 = 0.4;
 /// A box's size changes slowly but is measured badly: arms, bags and occlusion move its edges.
 const SIZE_STD: f32 = 0.08;
 const SIZE_SPEED_STD: f32 = 0.1;
 const SIZE_ACCELERATION_STD: f32 = 0.25;
 
-/// A box that moves: centre x, centre y, width, height.
+/// A box that moves. Its centre is estimated twice: nimbly, to find the person again on the next frame, and calmly,
+/// to tell on which side of a line they are.
 #[derive(Clone, Copy, Debug)]
 pub struct BoxFilter {
-    axes: [Axis; 4],
+    /// x, y.
+    centre: [Axis; 2],
+    /// x, y.
+    calm: [Axis; 2],
+    /// Width, height.
+    size: [Axis; 2],
 }
 
 impl BoxFilter {
@@ -72,20 +80,24 @@ impl BoxFilter {
         let h = rect.height().max(1.0);
         let centre = |x| Axis::new(x, CENTRE_STD * h, CENTRE_SPEED_STD * h);
         let size = |x| Axis::new(x, SIZE_STD * h, SIZE_SPEED_STD * h);
-        let [cx, cy, w, hh] = centre_form(rect);
+        let [[cx, cy], [w, hh]] = centre_form(rect);
         Self {
-            axes: [centre(cx), centre(cy), size(w), size(hh)],
+            centre: [centre(cx), centre(cy)],
+            calm: [centre(cx), centre(cy)],
+            size: [size(w), size(hh)],
         }
     }
 
     /// Moves the estimate `dt` seconds ahead.
     pub fn predict(&mut self, dt: f32) {
         let h = self.height();
-        let [cx, cy, w, hh] = &mut self.axes;
-        for axis in [cx, cy] {
+        for axis in &mut self.centre {
             axis.predict(dt, CENTRE_ACCELERATION_STD * h);
         }
-        for axis in [w, hh] {
+        for axis in &mut self.calm {
+            axis.predict(dt, CALM_ACCELERATION_STD * h);
+        }
+        for axis in &mut self.size {
             // A size that is extrapolated without being seen soon becomes absurd: let it rest.
             axis.v *= 0.9;
             axis.predict(dt, SIZE_ACCELERATION_STD * h);
@@ -95,49 +107,55 @@ impl BoxFilter {
     /// Corrects the estimate by an observed box.
     pub fn update(&mut self, rect: &Rect) {
         let h = self.height();
-        let z = centre_form(rect);
-        for (position, (axis, z)) in self.axes.iter_mut().zip(z).enumerate() {
-            axis.update(
-                z,
-                if position < 2 {
-                    CENTRE_STD * h
-                } else {
-                    SIZE_STD * h
-                },
-            );
+        let [centre, size] = centre_form(rect);
+        for axes in [&mut self.centre, &mut self.calm] {
+            for (axis, z) in axes.iter_mut().zip(centre) {
+                axis.update(z, CENTRE_STD * h);
+            }
+        }
+        for (axis, z) in self.size.iter_mut().zip(size) {
+            axis.update(z, SIZE_STD * h);
         }
     }
 
     /// The estimated box.
     #[must_use]
     pub fn rect(&self) -> Rect {
-        let [cx, cy, w, h] = self.axes.map(|axis| axis.x);
-        let (w, h) = (w.max(1.0), h.max(1.0));
+        self.rect_around(&self.centre)
+    }
+
+    /// The estimated box about the calm centre.
+    #[must_use]
+    pub fn calm_rect(&self) -> Rect {
+        self.rect_around(&self.calm)
+    }
+
+    fn rect_around(&self, [cx, cy]: &[Axis; 2]) -> Rect {
+        let [w, h] = self.size.map(|axis| axis.x.max(1.0));
         Rect {
-            x0: cx - w / 2.0,
-            y0: cy - h / 2.0,
-            x1: cx + w / 2.0,
-            y1: cy + h / 2.0,
+            x0: cx.x - w / 2.0,
+            y0: cy.x - h / 2.0,
+            x1: cx.x + w / 2.0,
+            y1: cy.x + h / 2.0,
         }
     }
 
     /// Estimated velocity of the centre, pixels per second.
     #[must_use]
     pub fn velocity(&self) -> (f32, f32) {
-        (self.axes[0].v, self.axes[1].v)
+        (self.centre[0].v, self.centre[1].v)
     }
 
     fn height(&self) -> f32 {
-        self.axes[3].x.max(1.0)
+        self.size[1].x.max(1.0)
     }
 }
 
-fn centre_form(rect: &Rect) -> [f32; 4] {
+/// Centre and size.
+fn centre_form(rect: &Rect) -> [[f32; 2]; 2] {
     [
-        (rect.x0 + rect.x1) / 2.0,
-        (rect.y0 + rect.y1) / 2.0,
-        rect.width(),
-        rect.height(),
+        [(rect.x0 + rect.x1) / 2.0, (rect.y0 + rect.y1) / 2.0],
+        [rect.width(), rect.height()],
     ]
 }
 
@@ -184,5 +202,26 @@ mod tests {
         two.predict(0.2);
         two.predict(0.2);
         assert!((one.rect().x0 - two.rect().x0).abs() < 0.01);
+    }
+
+    #[test]
+    fn a_box_that_jumps_for_a_frame_hardly_moves_the_calm_estimate() {
+        let mut filter = BoxFilter::new(&rect_at(0.0));
+        for step in 1..=32 {
+            filter.predict(0.1);
+            filter.update(&rect_at(if step > 31 { 30.0 } else { 0.0 }));
+        }
+        let (nimble, calm) = (filter.rect().x0, filter.calm_rect().x0);
+        assert!(nimble > 12.0 && calm < 10.0, "{nimble} {calm}");
+    }
+
+    #[test]
+    fn the_calm_estimate_does_not_lag_behind_a_steady_walker() {
+        let mut filter = BoxFilter::new(&rect_at(0.0));
+        for step in 1..=30 {
+            filter.predict(0.1);
+            filter.update(&rect_at(step as f32 * 8.0));
+        }
+        assert!((filter.calm_rect().x0 - 240.0).abs() < 1.5, "{filter:?}");
     }
 }

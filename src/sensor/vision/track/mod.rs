@@ -25,7 +25,7 @@ pub struct Settings {
     pub confirm_hits: u32,
     /// A confirmed track that is not seen for so long is over.
     pub max_lost: Duration,
-    /// Least overlap of the widened boxes (see [`widen`]) for a match, 0..=1.
+    /// Least overlap of the widened boxes (see [`widen`]) for a match straight on, 0..=1.
     pub min_overlap: f32,
     /// Most tracks at once; further ones are not started.
     pub max_tracks: usize,
@@ -158,12 +158,12 @@ impl Tracker {
             };
             for detection in &detections {
                 let overlap = widen(expected).iou(&widen(&detection.rect));
+                let fit = overlap - TURN_WEIGHT * track.turn_to(&detection.rect);
                 cost.push(
-                    if overlap < least || !similar_height(expected, &detection.rect) {
+                    if fit < least || !similar_height(expected, &detection.rect) {
                         FORBIDDEN
                     } else {
-                        1.0 - overlap - SCORE_WEIGHT * detection.score
-                            + TURN_WEIGHT * track.turn_to(&detection.rect)
+                        1.0 - fit - SCORE_WEIGHT * detection.score
                     },
                 );
             }
@@ -255,15 +255,16 @@ const TENTATIVE_LOST: Duration = Duration::from_millis(350);
 /// Weak detections may keep a track alive only while it is fresh ...
 const WEAK_WITHIN: Duration = Duration::from_millis(700);
 /// ... and where it is expected: a weak box is often half a person, a shadow or a post beside the way.
-const WEAK_MIN_OVERLAP: f32 = 0.5;
+const WEAK_MIN_OVERLAP: f32 = 0.6;
 /// Of two detections of one person the surer one fits a little better.
 const SCORE_WEIGHT: f32 = 0.1;
-/// A walker goes on in their direction rather than back (OC-SORT's momentum term): full weight for turning round.
+/// A walker goes on in their direction rather than back (OC-SORT's momentum term): who turns round must overlap by so
+/// much more, lest a person hidden behind a post takes the box of another who comes the other way.
 const TURN_WEIGHT: f32 = 0.2;
 /// Slower than this, in box heights per second, a person has no direction.
 const STANDING: f32 = 0.25;
 /// From one frame to the next a person's height changes by less than this factor.
-const MAX_HEIGHT_RATIO: f32 = 1.5;
+const MAX_HEIGHT_RATIO: f32 = 1.4;
 
 #[derive(Clone, Copy)]
 enum Against {
@@ -313,6 +314,13 @@ impl Track {
             return 0.0;
         }
         (1.0 - (dx * vx + dy * vy) / (speed * way)) / 2.0
+    }
+
+    /// Where the person steadily walks or stands: the estimate to hold against lines. [`Track::rect`] follows every
+    /// jump of the detector's box, so that the next frame's box is found.
+    #[must_use]
+    pub fn calm_rect(&self) -> Rect {
+        self.filter.calm_rect()
     }
 
     /// The latest detection that was tied to this track, as the detector gave it.

@@ -77,6 +77,26 @@ fn two_people_who_pass_each_other_keep_their_numbers() {
 }
 
 #[test]
+fn a_person_hidden_by_a_post_does_not_take_the_box_of_one_who_comes_the_other_way() {
+    let mut tracker = tracker();
+    for frame in 0..40u64 {
+        let x = 400.0 - 8.0 * frame as f32;
+        let hidden = (20..26).contains(&frame);
+        let other = detection(x + 34.0, 75.0, 0.8);
+        let one = detection(x, 50.0, 0.9);
+        let seen: &[Detection] = match frame {
+            21 => &[other],
+            _ if hidden => &[],
+            _ => &[one],
+        };
+        tracker.step(ms(frame * 100), seen);
+    }
+    let first = &tracker.tracks()[0];
+    assert!(first.id == 1 && first.seen, "track {}", first.id);
+    assert!((first.rect.x0 - 88.0).abs() < 8.0, "{:?}", first.rect);
+}
+
+#[test]
 fn the_outcome_does_not_depend_on_the_frame_rate() {
     for step in [40u64, 100, 200] {
         let mut tracker = tracker();
