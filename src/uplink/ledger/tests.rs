@@ -372,6 +372,25 @@ fn send(ledger: &mut Ledger, id: u16, now: Duration) -> Stream {
     route.stream
 }
 
+/// Everything waits since before the connection.
+fn with_backlog(window: usize) -> Ledger {
+    let mut ledger = Ledger::default();
+    ledger.connected(window, [0; 4], ALL_WAITING);
+    ledger
+}
+
+/// The next one is sent as packet 1 and taken at once.
+fn deliver(ledger: &mut Ledger, last: [u64; 4]) -> Route {
+    let now = Duration::ZERO;
+    let route = ledger.next_route(last, now).unwrap();
+    let next = ledger.cursor(route) + 1;
+    let ranges = vec![next..=next];
+    ledger.sent(Content::Batch(Batch { route, ranges }), now);
+    ledger.written(1).unwrap();
+    ledger.acked(1, true, now).unwrap();
+    route
+}
+
 #[test]
 fn given_a_backlog_everywhere_each_stream_gets_its_share_and_alarms_go_first() {
     let mut ledger = connected(1);
@@ -416,113 +435,6 @@ fn a_late_oldest_ack_holds_the_window_so_that_no_packet_id_comes_twice() {
 }
 
 #[test]
-fn a_refused_stream_pauses_feels_its_way_and_tries_the_refused_ones_again_later() {
-    let second = Duration::from_secs(1);
-    let only_count = [0, 5, 0, 0];
-    let mut ledger = connected(4);
-    for (id, sequence) in [(1, 1), (2, 2)] {
-        ledger.sent(batch(Stream::Count, sequence..=sequence), Duration::ZERO);
-        ledger.written(id).unwrap();
-    }
-    for id in [1, 2] {
-        let settled = ledger.acked(id, false, Duration::ZERO).unwrap();
-        assert!(matches!(settled, Settled::Refused(_)));
-    }
-    assert!(ledger.is_refused(Stream::Count));
-    assert_eq!(ledger.next_route(only_count, 4 * second), None);
-    assert_eq!(ledger.wakes_at(Duration::ZERO), Some(FIRST_PAUSE));
-    // The pause is over: one batch at a time.
-    assert_eq!(
-        ledger.next_route(only_count, 5 * second),
-        Some(Route::live(Stream::Count))
-    );
-    ledger.sent(batch(Stream::Count, 3..=3), Duration::ZERO);
-    ledger.written(3).unwrap();
-    assert_eq!(ledger.next_route(only_count, 5 * second), None);
-    ledger.acked(3, true, 6 * second).unwrap();
-    // It is taken: full speed, but what was refused stays aside for a while.
-    assert_eq!(
-        ledger.next_route(only_count, 6 * second),
-        Some(Route::live(Stream::Count))
-    );
-    assert_eq!(ledger.cursor(Route::live(Stream::Count)), 3);
-    assert!(ledger.is_refused(Stream::Count));
-    ledger.skip(Stream::Count, 5);
-    assert_eq!(ledger.next_route(only_count, SET_ASIDE - second), None);
-    assert_eq!(
-        ledger.next_route(only_count, SET_ASIDE),
-        Some(Route::live(Stream::Count))
-    );
-    assert_eq!(ledger.cursor(Route::live(Stream::Count)), 0);
-    ledger.sent(batch(Stream::Count, 1..=2), Duration::ZERO);
-    ledger.written(4).unwrap();
-    ledger.acked(4, true, SET_ASIDE).unwrap();
-    assert!(!ledger.is_refused(Stream::Count));
-}
-
-#[test]
-fn one_refused_stream_does_not_hold_up_the_others() {
-    let mut ledger = connected(4);
-    assert_eq!(send(&mut ledger, 1, Duration::ZERO), Stream::Alarm);
-    ledger.acked(1, false, Duration::ZERO).unwrap();
-    assert_eq!(send(&mut ledger, 2, Duration::ZERO), Stream::Count);
-}
-
-#[test]
-fn given_a_broker_that_cuts_at_a_refusal_the_refused_stream_lets_the_others_pass_on_the_next_connection()
- {
-    let mut ledger = connected(4);
-    assert_eq!(send(&mut ledger, 1, Duration::ZERO), Stream::Alarm);
-    ledger.acked(1, false, Duration::ZERO).unwrap();
-    ledger.cut(Duration::ZERO);
-    ledger.connected(4, [0; 4], [0; 4]);
-    let next = |ledger: &mut Ledger, now| ledger.next_route(ALL_WAITING, now);
-    assert_eq!(
-        next(&mut ledger, Duration::ZERO),
-        Some(Route::live(Stream::Count))
-    );
-    assert_eq!(
-        next(&mut ledger, FIRST_PAUSE),
-        Some(Route::live(Stream::Alarm))
-    );
-    assert_eq!(ledger.cursor(Route::live(Stream::Alarm)), 0);
-}
-
-#[test]
-fn given_connections_that_break_over_one_stream_twice_it_lets_the_others_pass_until_it_is_taken() {
-    let mut ledger = Ledger::default();
-    for expected in [Stream::Alarm, Stream::Alarm, Stream::Count] {
-        ledger.connected(4, [0; 4], [0; 4]);
-        assert_eq!(send(&mut ledger, 1, Duration::ZERO), expected);
-        ledger.cut(Duration::ZERO);
-    }
-    // Count has broken one connection only, which the network does, too; alarm is tried again later.
-    ledger.connected(4, [0; 4], [0; 4]);
-    assert_eq!(send(&mut ledger, 1, FIRST_PAUSE), Stream::Alarm);
-    assert_eq!(send(&mut ledger, 2, FIRST_PAUSE), Stream::Count);
-    ledger.acked(1, true, FIRST_PAUSE).unwrap();
-    assert_eq!(send(&mut ledger, 3, FIRST_PAUSE), Stream::Alarm);
-    ledger.cut(FIRST_PAUSE);
-    ledger.connected(4, [0; 4], [0; 4]);
-    assert_eq!(send(&mut ledger, 1, FIRST_PAUSE), Stream::Alarm);
-}
-
-#[test]
-fn pauses_after_refusals_grow_to_a_limit() {
-    let mut ledger = connected(1);
-    let (mut now, mut longest) = (Duration::ZERO, Duration::ZERO);
-    for sequence in 1..20 {
-        ledger.sent(batch(Stream::Alarm, sequence..=sequence), Duration::ZERO);
-        ledger.written(1).unwrap();
-        ledger.acked(1, false, now).unwrap();
-        let pause = ledger.progress(Route::live(Stream::Alarm)).paused_until - now;
-        assert!(pause >= longest && pause <= LONGEST_PAUSE);
-        (now, longest) = (now + pause, pause);
-    }
-    assert_eq!(longest, LONGEST_PAUSE);
-}
-
-#[test]
 fn answers_to_publishes_that_were_never_made_are_a_confusion_not_a_delivery() {
     let mut ledger = connected(2);
     assert_eq!(ledger.written(1), Err(Confusion::Unknown(1)));
@@ -550,3 +462,5 @@ fn a_cut_returns_every_unacknowledged_event_and_no_other() {
 }
 
 mod answers;
+mod lanes;
+mod refusals;
