@@ -118,7 +118,6 @@ impl Uplink {
                 Err(fault) => fault,
                 Ok(link) => {
                     tracing::info!(%broker, "connected");
-                    shared.reporter.connected(link.refused_subscription.clone());
                     let (since, acked) = (shared.now(), shared.reporter.events_acked());
                     let end = Session::new(&mut shared, link).run(&mut stop).await;
                     let now = shared.now();

@@ -90,6 +90,9 @@ impl<'a> Session<'a> {
         let now = shared.now();
         let (acked, last) = (shared.feed.acked(), shared.feed.last());
         shared.ledger.connected(link.limits.window, acked, last);
+        // Only now: what is stored while the link shows as connected goes live.
+        let deaf = link.refused_subscription.clone();
+        shared.reporter.connected(deaf);
         Self {
             shared,
             link,
