@@ -11,12 +11,15 @@ mod uplink_rig;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
+use footfall::clock::FakeClock;
 use footfall::config::schema;
 use footfall::event::Stream;
 use footfall::outbox::Queue;
 use footfall::uplink::LinkState;
 use footfall::uplink::subscriber::Seen;
+use jiff::Timestamp;
 use memory_queue::MemoryQueue;
 use mosquitto::{Mosquitto, put};
 use uplink_rig::{Rig, plain, subscriber, until, until_received};
@@ -78,17 +81,20 @@ async fn given_a_broker_that_cuts_the_connection_at_a_refusal_the_other_streams_
     refuse_one_stream("max_queued_messages 0\n").await;
 }
 
+/// The box may write to these topics, and to its state.
+fn allow(dir: &Path, topics: impl Iterator<Item = String>) {
+    let mut text = "user cloud\ntopic read #\nuser box\n".to_owned();
+    for topic in topics.chain(["state".to_owned()]) {
+        text.push_str(&format!("topic write {}/{topic}\n", uplink_rig::BASE));
+    }
+    put(&dir.join("rules"), &text);
+}
+
 async fn refuse_one_stream(more: &str) {
     let rules = |dir: &Path, streams: &[&str]| {
-        let mut text = "user cloud\ntopic read #\nuser box\n".to_owned();
-        for stream in streams {
-            text.push_str(&format!(
-                "topic write {}/event/{stream}\n",
-                uplink_rig::BASE
-            ));
-        }
-        text.push_str(&format!("topic write {}/state\n", uplink_rig::BASE));
-        put(&dir.join("rules"), &text);
+        let topics =
+            ["event", "backfill"].map(|lane| streams.iter().map(move |s| format!("{lane}/{s}")));
+        allow(dir, topics.into_iter().flatten());
     };
     let some = ["alarm", "interval", "diagnostic"];
     let Some(mut broker) = Mosquitto::start_with(|dir| {
@@ -116,7 +122,7 @@ async fn refuse_one_stream(more: &str) {
     let alarms = status.alarms_since(&before);
     assert_eq!(alarms.len(), 1);
     assert!(
-        alarms[0].message.contains("event/count: not authorised"),
+        alarms[0].message.contains("backfill/count: not authorised"),
         "{alarms:?}"
     );
     assert_eq!(
@@ -136,6 +142,45 @@ async fn refuse_one_stream(more: &str) {
     })
     .await;
     rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn given_only_live_topics_are_refused_the_events_get_through_as_backfill() {
+    let Some(broker) = Mosquitto::start_with(|dir| {
+        allow(dir, ["backfill/+".to_owned()].into_iter());
+        format!("{}acl_file {}/rules\n", passwords(dir), dir.display())
+    }) else {
+        return;
+    };
+    let cloud = subscriber(broker.port(), Some(("cloud", "cloudy"))).await;
+    let queue = Arc::new(MemoryQueue::default());
+    let clock = Arc::new(FakeClock::at(Timestamp::UNIX_EPOCH));
+    let config = as_box(&broker, "open-sesame");
+    let mut rig = Rig::start_with(
+        &config,
+        queue.clone(),
+        clock.clone(),
+        Duration::from_secs(30),
+    );
+    rig.until("connected", |status| status.state == LinkState::Connected)
+        .await;
+    queue.produce(Stream::Count, 45, 10);
+    let count = Stream::Count.index();
+    let status = rig
+        .until("refused", |status| {
+            status.refusals[count].is_some() && status.in_flight == 0
+        })
+        .await;
+    let message = &status.refusals[count].as_ref().unwrap().message;
+    assert!(message.contains("event/count: not authorised"), "{message}");
+    assert_eq!(queue.pending(), 45, "nothing passed for delivered");
+    clock.advance(Duration::from_secs(6));
+    queue.produce(Stream::Count, 1, 10); // the session looks at its clock again
+    rig.until_delivered().await;
+    let seen = until_received(&cloud, 46).await;
+    assert_eq!(seen.report.streams[count].live, 0);
+    let status = rig.stop().await;
+    assert!(status.refusals[count].is_some(), "of live events, still");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,20 +1,24 @@
 //! Puts stored events into one payload, `[e1,e2,...]`, byte for byte as they were stored.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
+use super::route::Route;
 use crate::event::Stream;
 use crate::outbox::Stored;
 
 /// The payload's content type: the JSON batch format of CloudEvents 1.0.
 pub const CONTENT_TYPE: &str = "application/cloudevents-batch+json";
 
+/// Oversized events that are remembered one by one.
+const MOST_TOLD: usize = 1000;
 /// `[` and `]`.
 const BRACKETS: usize = 2;
 
 /// Which events one publish carries.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Batch {
-    pub stream: Stream,
+    pub route: Route,
     /// Exactly the sequence numbers inside, ascending, consecutive ones joined.
     pub ranges: Vec<RangeInclusive<u64>>,
 }
@@ -33,15 +37,6 @@ impl Batch {
     #[must_use]
     pub fn span(&self) -> Option<(u64, u64)> {
         Some((*self.ranges.first()?.start(), *self.ranges.last()?.end()))
-    }
-
-    /// How many events inside have this sequence number or a lower one.
-    #[must_use]
-    pub fn events_upto(&self, sequence: u64) -> u64 {
-        self.ranges
-            .iter()
-            .map(|range| (sequence.min(*range.end()) + 1).saturating_sub(*range.start()))
-            .sum()
     }
 
     fn push(&mut self, sequence: u64) {
@@ -84,10 +79,32 @@ pub struct Oversized {
     pub limit: usize,
 }
 
+/// Which oversized events have been reported; bounded.
+#[derive(Debug, Default)]
+pub(super) struct ToldOversized {
+    told: BTreeSet<(Stream, u64)>,
+    /// By stream, everything up to here counts as reported: so many are oversized that each alone is no news.
+    upto: [u64; 4],
+}
+
+impl ToldOversized {
+    /// True the first time.
+    pub(super) fn is_news(&mut self, event: &Oversized) -> bool {
+        let (stream, sequence) = (event.stream, event.sequence);
+        let news = sequence > self.upto[stream.index()] && self.told.insert((stream, sequence));
+        if self.told.len() > MOST_TOLD
+            && let Some((stream, lowest)) = self.told.pop_first()
+        {
+            self.upto[stream.index()] = lowest;
+        }
+        news
+    }
+}
+
 /// Packs as many of `events` (ascending, all after `after`) as fit; `skip` tells which the cloud has already.
 #[must_use]
 pub fn pack(
-    stream: Stream,
+    route: Route,
     after: u64,
     events: &[Stored],
     limit: PayloadLimit,
@@ -96,7 +113,7 @@ pub fn pack(
     let largest_event = limit.most.saturating_sub(BRACKETS);
     let mut packed = Packed {
         batch: Batch {
-            stream,
+            route,
             ranges: Vec::new(),
         },
         payload: Vec::new(),
@@ -114,7 +131,7 @@ pub fn pack(
         let size = event.bytes.len();
         if size > largest_event {
             packed.oversized.push(Oversized {
-                stream,
+                stream: route.stream,
                 sequence: event.sequence,
                 bytes: size,
                 limit: largest_event,
@@ -159,7 +176,7 @@ mod tests {
     #[test]
     fn a_payload_holds_the_stored_bytes_unchanged_even_odd_spacing() {
         let events = [stored(4, r#"{"a" : 1.0}"#), stored(5, r#"{"b":"ä"}"#)];
-        let packed = pack(Stream::Count, 3, &events, WIDE, |_| false);
+        let packed = pack(Route::live(Stream::Count), 3, &events, WIDE, |_| false);
         assert_eq!(packed.payload, r#"[{"a" : 1.0},{"b":"ä"}]"#.as_bytes());
         assert_eq!(packed.batch.ranges, [4..=5]);
         assert_eq!((packed.batch.events(), packed.upto), (2, 5));
@@ -168,7 +185,9 @@ mod tests {
     #[test]
     fn holes_and_acknowledged_events_split_the_ranges_so_that_only_what_was_sent_is_acknowledged() {
         let events: Vec<_> = [2, 3, 7, 8, 9].map(|s| stored(s, "{}")).into();
-        let packed = pack(Stream::Count, 1, &events, WIDE, |sequence| sequence == 8);
+        let packed = pack(Route::live(Stream::Count), 1, &events, WIDE, |sequence| {
+            sequence == 8
+        });
         assert_eq!(packed.batch.ranges, [2..=3, 7..=7, 9..=9]);
         assert_eq!(packed.batch.span(), Some((2, 9)));
     }
@@ -186,9 +205,9 @@ mod tests {
             stored(4, "{}"),
             stored(5, "{}"),
         ];
-        let first = pack(Stream::Count, 0, &events, limit, |_| false);
+        let first = pack(Route::live(Stream::Count), 0, &events, limit, |_| false);
         assert_eq!((first.batch.ranges, first.upto), (vec![1..=1], 1));
-        let second = pack(Stream::Count, 1, &events, limit, |_| false);
+        let second = pack(Route::live(Stream::Count), 1, &events, limit, |_| false);
         assert_eq!(second.payload, b"[{},{},{}]");
         assert_eq!(second.upto, 4);
     }
@@ -204,7 +223,7 @@ mod tests {
             stored(2, "{}"),
             stored(3, "{\"a\":1234}"),
         ];
-        let packed = pack(Stream::Alarm, 0, &events, limit, |_| false);
+        let packed = pack(Route::live(Stream::Alarm), 0, &events, limit, |_| false);
         assert_eq!(packed.oversized.len(), 1);
         assert_eq!(packed.oversized[0].sequence, 1);
         assert_eq!(packed.oversized[0].limit, 10);
@@ -216,11 +235,11 @@ mod tests {
     fn nothing_new_gives_an_empty_payload_and_events_out_of_order_are_never_repeated() {
         let events = [stored(3, "{}"), stored(3, "{}"), stored(2, "{}")];
         assert!(
-            pack(Stream::Count, 3, &events, WIDE, |_| false)
+            pack(Route::live(Stream::Count), 3, &events, WIDE, |_| false)
                 .payload
                 .is_empty()
         );
-        let packed = pack(Stream::Count, 2, &events, WIDE, |_| false);
+        let packed = pack(Route::live(Stream::Count), 2, &events, WIDE, |_| false);
         assert_eq!(packed.payload, b"[{}]");
     }
 }

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::task;
 
 use super::batch::{Batch, Packed, PayloadLimit, pack};
+use super::route::Route;
 use crate::event::Stream;
 use crate::outbox::{OutboxError, Queue};
 
@@ -54,26 +55,37 @@ impl Feed {
         self.queue.changed()
     }
 
-    /// The next payload of a stream: what comes after `after` and the cloud does not have.
+    /// The next payload: what comes after `after`, not after `end`, and the cloud does not have.
     pub(super) async fn next(
         &self,
-        stream: Stream,
-        after: u64,
+        route: Route,
+        (after, end): (u64, u64),
         max_events: usize,
         limit: PayloadLimit,
     ) -> Result<Packed, FeedError> {
         let queue = self.queue.clone();
+        let stream = route.stream;
         blocking("reading the outbox", move || {
-            let last = queue.stat(stream).last;
+            let last = queue.stat(stream).last.min(end);
             let mut after = after;
             // Long acknowledged stretches lie behind an event that is set aside: no need to read them.
             while after < last && queue.is_acked(stream, after + 1) {
                 after += 1;
             }
-            let events = queue.read(stream, after, max_events, limit.target)?;
-            Ok(pack(stream, after, &events, limit, |sequence| {
+            let mut events = queue.read(stream, after, max_events, limit.target)?;
+            let read = events.len();
+            events.retain(|event| event.sequence <= end);
+            let mut packed = pack(route, after, &events, limit, |sequence| {
                 queue.is_acked(stream, sequence)
-            }))
+            });
+            // There are events behind the end, so nothing is left between the last one packed and it.
+            let reached = events
+                .last()
+                .is_none_or(|last| packed.upto >= last.sequence);
+            if events.len() < read && reached {
+                packed.upto = packed.upto.max(end);
+            }
+            Ok(packed)
         })
         .await
     }
@@ -82,7 +94,7 @@ impl Feed {
     pub(super) fn deliver(&mut self, batch: &Batch) {
         let ranges = batch.ranges.iter().cloned();
         self.delivered
-            .extend(ranges.map(|range| (batch.stream, range)));
+            .extend(ranges.map(|range| (batch.route.stream, range)));
     }
 
     /// Whether [`Feed::record`] has anything to do.

@@ -4,6 +4,11 @@
 //! cut, a restart) returns it. The client library numbers publishes in the order in which it was given them
 //! and tells the number later, so packet ids are matched to sendings first in, first out.
 //!
+//! Each stream has two lanes with a boundary between them: what was stored before the connection came up is
+//! backfill, what is stored after is live. Live goes first; backfill gets every fourth turn at least, and as
+//! much of the window as leaves live events a free way: it grows with each prompt answer and halves with each
+//! slow one, so that a slow line is never full of old events.
+//!
 //! The window counts from the oldest unacknowledged sending, also past later ones that are done. The library
 //! hands out packet ids in a ring of that size, so an id is never needed while it is still taken.
 
@@ -11,17 +16,19 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::batch::Batch;
+use super::route::{Lane, Route};
 use crate::event::Stream;
+use progress::{Lanes, Progress};
 
-/// Batches each stream may send per round, by falling priority: the first with any left goes first, and
-/// none waits longer than one round.
+mod progress;
+
+/// Batches each stream may send per round of its lane, by falling priority: the first with any left goes first,
+/// and none waits longer than one round.
 const SHARES: [u32; 4] = [8, 4, 2, 1];
-/// Wait after a stream's first refusal, heard or suspected; doubles with each further one heard.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-/// Longest wait after a refusal.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// How long refused events stay set aside before they are tried again on the same connection.
-const SET_ASIDE: Duration = Duration::from_secs(600);
+/// Live batches that may go in a row while backfill waits.
+const LIVE_IN_A_ROW: u32 = 3;
+/// A backfill batch that is answered within this time leaves room on the line for more of them at once.
+const PROMPT: Duration = Duration::from_secs(1);
 
 /// What one publish carries.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -56,34 +63,8 @@ struct Sending {
     content: Content,
     /// Known once the library has written the packet.
     packet_id: Option<u16>,
+    sent_at: Duration,
     done: bool,
-}
-
-/// One stream's way through the current connection, or that of the answers to commands.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Lane {
-    /// Everything up to here (sequence number or ticket) was sent, is acknowledged, or is set aside.
-    cursor: u64,
-    /// Batches left in this round.
-    share: u32,
-    /// Refusals since the last success, bursts counted once, and silent ones as one.
-    refusals: u32,
-    /// No sending before this moment.
-    paused_until: Duration,
-    /// Whether the broker took a batch on this connection.
-    accepted: bool,
-    /// Connections in a row that broke over a batch of this stream before the broker took any.
-    suspicions: u32,
-    aside: Option<Aside>,
-}
-
-/// Refused events of a lane.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Aside {
-    /// Lowest refused sequence number.
-    lowest: u64,
-    /// When to try again from `lowest`; `None`: being tried.
-    again_at: Option<Duration>,
 }
 
 /// See the module.
@@ -92,18 +73,24 @@ pub struct Ledger {
     window: usize,
     /// Oldest first; the front is never done.
     sendings: VecDeque<Sending>,
-    lanes: [Lane; 4],
+    streams: [Lanes; 4],
     /// Answers to commands: few and small, so they need no share.
-    answers: Lane,
+    answers: Progress,
+    /// Backfill batches that may be under way at once.
+    allowance: usize,
+    /// Live batches since the last backfill batch, up to [`LIVE_IN_A_ROW`].
+    live_in_a_row: u32,
 }
 
 impl Ledger {
-    /// A connection is up: `window` publishes may be under way, and each stream starts behind `acked`.
-    pub fn connected(&mut self, window: usize, acked: [u64; 4]) {
+    /// A connection is up: `window` publishes may be under way. By stream, everything up to `acked` is
+    /// acknowledged, and what is stored above it, up to `last`, is backfill from now on.
+    pub fn connected(&mut self, window: usize, acked: [u64; 4], last: [u64; 4]) {
         self.sendings.clear();
         self.window = window.max(1);
-        for (lane, acked) in self.lanes.iter_mut().zip(acked) {
-            lane.connect(acked);
+        (self.allowance, self.live_in_a_row) = (1, 0);
+        for ((lanes, acked), last) in self.streams.iter_mut().zip(acked).zip(last) {
+            lanes.connect(acked, last);
         }
         // Answers that the broker has are gone from where they are kept.
         self.answers.connect(0);
@@ -120,13 +107,19 @@ impl Ledger {
         self.window = 0;
         // The next connection starts from the oldest unacknowledged event, refused ones included. Pauses stay:
         // some brokers cut the connection at a refusal, and the other streams must get through all the same.
-        let lanes = self.lanes.iter_mut().chain([&mut self.answers]);
-        for aside in lanes.filter_map(|lane| lane.aside.as_mut()) {
+        let lanes = self
+            .streams
+            .iter_mut()
+            .flat_map(|lanes| [&mut lanes.live, &mut lanes.backfill]);
+        for aside in lanes
+            .chain([&mut self.answers])
+            .filter_map(|progress| progress.aside.as_mut())
+        {
             aside.again_at = None;
         }
         // Such a broker may not even say so. Brokers work in order, so the oldest unanswered publish is the suspect.
-        if let Some((lane, ..)) = returned.first().and_then(|oldest| self.place_of(oldest)) {
-            lane.suspect(now);
+        if let Some((progress, ..)) = returned.first().and_then(|oldest| self.place_of(oldest)) {
+            progress.suspect(now);
         }
         let events = |content: &Content| match content {
             Content::Batch(batch) => batch.events(),
@@ -147,27 +140,31 @@ impl Ledger {
         self.sendings.iter().filter(|sending| !sending.done).count()
     }
 
-    /// Which stream goes next. `last`: highest sequence number stored per stream; `now`: any clock that
-    /// does not jump. `None`: nothing may be sent now.
-    pub fn next_stream(&mut self, last: [u64; 4], now: Duration) -> Option<Stream> {
+    /// Which lane of which stream goes next. `last`: highest sequence number stored per stream; `now`: any clock
+    /// that does not jump. `None`: nothing may be sent now.
+    pub fn next_route(&mut self, last: [u64; 4], now: Duration) -> Option<Route> {
         if !self.has_room() {
             return None;
         }
         for stream in Stream::ALL {
-            self.return_aside(stream, now);
+            self.renew(stream, last[stream.index()], now);
         }
-        let ready: Vec<Stream> = Stream::ALL
-            .into_iter()
-            .filter(|stream| self.is_ready(*stream, last[stream.index()], now))
-            .collect();
-        if ready.iter().all(|stream| self.lane(*stream).share == 0) {
-            for (lane, share) in self.lanes.iter_mut().zip(SHARES) {
-                lane.share = share;
+        let live = self.ready(Lane::Live, last, now);
+        let backfill = self.ready(Lane::Backfill, last, now);
+        let live_first = backfill.is_empty() || self.live_in_a_row < LIVE_IN_A_ROW;
+        let (lane, ready) = if live_first && !live.is_empty() {
+            (Lane::Live, live)
+        } else {
+            (Lane::Backfill, backfill)
+        };
+        let share = |ledger: &Self, stream: Stream| ledger.streams[stream.index()].of(lane).share;
+        if ready.iter().all(|stream| share(self, *stream) == 0) {
+            for (lanes, share) in self.streams.iter_mut().zip(SHARES) {
+                lanes.of_mut(lane).share = share;
             }
         }
-        ready
-            .into_iter()
-            .find(|stream| self.lane(*stream).share > 0)
+        let stream = ready.into_iter().find(|stream| share(self, *stream) > 0)?;
+        Some(Route { lane, stream })
     }
 
     /// Whether an answer may go next. `last`: the highest ticket that waits. Answers go before events.
@@ -185,27 +182,43 @@ impl Ledger {
         self.answers.cursor
     }
 
-    /// Where to read on in a stream: after this sequence number.
+    /// Where to read on: after this sequence number.
     #[must_use]
-    pub fn cursor(&self, stream: Stream) -> u64 {
-        self.lane(stream).cursor
+    pub fn cursor(&self, route: Route) -> u64 {
+        self.progress(route).cursor
+    }
+
+    /// Where to stop reading: the last sequence number that belongs to the lane.
+    #[must_use]
+    pub fn end(&self, route: Route) -> u64 {
+        match route.lane {
+            Lane::Live => u64::MAX,
+            Lane::Backfill => self.streams[route.stream.index()].boundary,
+        }
     }
 
     /// Everything up to `upto` needs no sending on this connection (acknowledged, missing, or oversized).
-    pub fn skip(&mut self, stream: Stream, upto: u64) {
-        let lane = self.lane_mut(stream);
-        lane.cursor = lane.cursor.max(upto);
+    pub fn skip(&mut self, route: Route, upto: u64) {
+        let progress = self.progress_mut(route);
+        progress.cursor = progress.cursor.max(upto);
     }
 
     /// The library has taken a publish.
-    pub fn sent(&mut self, content: Content) {
-        if let Some((lane, _, last)) = self.place_of(&content) {
-            lane.share = lane.share.saturating_sub(1);
-            lane.cursor = lane.cursor.max(last);
+    pub fn sent(&mut self, content: Content, now: Duration) {
+        if let Some((progress, _, last)) = self.place_of(&content) {
+            progress.share = progress.share.saturating_sub(1);
+            progress.cursor = progress.cursor.max(last);
+        }
+        if let Content::Batch(batch) = &content {
+            self.live_in_a_row = match batch.route.lane {
+                Lane::Live => LIVE_IN_A_ROW.min(self.live_in_a_row + 1),
+                Lane::Backfill => 0,
+            };
         }
         self.sendings.push_back(Sending {
             content,
             packet_id: None,
+            sent_at: now,
             done: false,
         });
     }
@@ -241,14 +254,18 @@ impl Ledger {
             .ok_or(Confusion::Unsolicited(packet_id))?;
         sending.done = true;
         let content = sending.content.clone();
+        let prompt = now.saturating_sub(sending.sent_at) <= PROMPT;
         while self.sendings.front().is_some_and(|oldest| oldest.done) {
             self.sendings.pop_front();
         }
-        if let Some((lane, first, last)) = self.place_of(&content) {
+        if matches!(&content, Content::Batch(batch) if batch.route.lane == Lane::Backfill) {
+            self.allow(prompt);
+        }
+        if let Some((progress, first, last)) = self.place_of(&content) {
             if accepted {
-                lane.accept(last);
+                progress.accept(last);
             } else {
-                lane.refuse(first, now);
+                progress.refuse(first, now);
             }
         }
         Ok(if accepted {
@@ -258,55 +275,84 @@ impl Ledger {
         })
     }
 
-    /// Whether the broker has refused events of this stream and taken none of them since.
+    /// Whether the broker has refused events of this stream, on either lane, and taken none of them since.
     #[must_use]
     pub fn is_refused(&self, stream: Stream) -> bool {
-        self.lane(stream).aside.is_some()
+        self.streams[stream.index()].is_refused()
     }
 
     /// The next moment after `now` at which a pause ends or refused events are tried again.
     #[must_use]
     pub fn wakes_at(&self, now: Duration) -> Option<Duration> {
-        self.lanes
+        self.streams
             .iter()
+            .flat_map(|lanes| [&lanes.live, &lanes.backfill])
             .chain([&self.answers])
-            .flat_map(|lane| {
-                let again = lane.aside.as_ref().and_then(|aside| aside.again_at);
-                [Some(lane.paused_until), again]
+            .flat_map(|progress| {
+                let again = progress.aside.as_ref().and_then(|aside| aside.again_at);
+                [Some(progress.paused_until), again]
             })
             .flatten()
             .filter(|moment| *moment > now)
             .min()
     }
 
-    fn lane(&self, stream: Stream) -> &Lane {
-        &self.lanes[stream.index()]
+    fn progress(&self, route: Route) -> &Progress {
+        self.streams[route.stream.index()].of(route.lane)
     }
 
-    fn lane_mut(&mut self, stream: Stream) -> &mut Lane {
-        &mut self.lanes[stream.index()]
+    fn progress_mut(&mut self, route: Route) -> &mut Progress {
+        self.streams[route.stream.index()].of_mut(route.lane)
     }
 
-    /// The lane of what is sent, and its first and last number there.
-    fn place_of(&mut self, content: &Content) -> Option<(&mut Lane, u64, u64)> {
+    /// The progress of what is sent, and its first and last number there.
+    fn place_of(&mut self, content: &Content) -> Option<(&mut Progress, u64, u64)> {
         match content {
             Content::State => None,
             Content::Answer(ticket) => Some((&mut self.answers, *ticket, *ticket)),
             Content::Batch(batch) => {
                 let (first, last) = batch.span()?;
-                Some((self.lane_mut(batch.stream), first, last))
+                Some((self.progress_mut(batch.route), first, last))
             }
         }
     }
 
-    fn is_ready(&self, stream: Stream, last: u64, now: Duration) -> bool {
-        let under_way = self.stream_is_under_way(stream);
-        self.lane(stream).is_ready(last, now, under_way)
+    /// The streams that have something to send on this lane, by falling priority.
+    fn ready(&self, lane: Lane, last: [u64; 4], now: Duration) -> Vec<Stream> {
+        if lane == Lane::Backfill && self.backfill_under_way() >= self.allowance {
+            return Vec::new();
+        }
+        let is_ready = |stream: &Stream| {
+            let route = Route {
+                lane,
+                stream: *stream,
+            };
+            let last = last[stream.index()].min(self.end(route));
+            let under_way = self.route_is_under_way(route);
+            self.progress(route).is_ready(last, now, under_way)
+        };
+        Stream::ALL.into_iter().filter(is_ready).collect()
     }
 
-    fn stream_is_under_way(&self, stream: Stream) -> bool {
+    /// A backfill batch was answered. A quarter of the window always stays for live batches.
+    fn allow(&mut self, prompt: bool) {
+        let most = self.window - self.window / 4;
+        self.allowance = if prompt {
+            most.min(self.allowance + 1)
+        } else {
+            (self.allowance / 2).max(1)
+        };
+    }
+
+    fn backfill_under_way(&self) -> usize {
+        let backfill = |sending: &&Sending| matches!(&sending.content, Content::Batch(batch) if batch.route.lane == Lane::Backfill);
+        let open = self.sendings.iter().filter(|sending| !sending.done);
+        open.filter(backfill).count()
+    }
+
+    fn route_is_under_way(&self, route: Route) -> bool {
         self.is_under_way(
-            |content| matches!(content, Content::Batch(batch) if batch.stream == stream),
+            |content| matches!(content, Content::Batch(batch) if batch.route == route),
         )
     }
 
@@ -315,76 +361,17 @@ impl Ledger {
         open.any(|sending| of(&sending.content))
     }
 
-    fn return_aside(&mut self, stream: Stream, now: Duration) {
-        if !self.stream_is_under_way(stream) {
-            self.lane_mut(stream).return_aside(now);
+    /// What was refused comes again, in the backfill.
+    fn renew(&mut self, stream: Stream, last: u64, now: Duration) {
+        let live = self.route_is_under_way(Route::live(stream));
+        let backfill = self.route_is_under_way(Route::backfill(stream));
+        let lanes = &mut self.streams[stream.index()];
+        if !live {
+            lanes.give_up_refused_live(last, now);
         }
-    }
-}
-
-impl Lane {
-    fn connect(&mut self, acked: u64) {
-        self.cursor = acked;
-        self.accepted = false;
-    }
-
-    fn is_ready(&self, last: u64, now: Duration, under_way: bool) -> bool {
-        // After a refusal one publish at a time feels its way, and what is set aside returns only once
-        // nothing of its lane is under way, or it would be sent twice.
-        let alone = self.refusals > 0 || self.aside_is_due(now);
-        self.cursor < last && now >= self.paused_until && !(alone && under_way)
-    }
-
-    fn return_aside(&mut self, now: Duration) {
-        if self.aside_is_due(now)
-            && let Some(aside) = &mut self.aside
-        {
-            aside.again_at = None;
-            self.cursor = self.cursor.min(aside.lowest.saturating_sub(1));
+        if !backfill {
+            lanes.backfill.return_aside(now);
         }
-    }
-
-    fn aside_is_due(&self, now: Duration) -> bool {
-        self.aside
-            .as_ref()
-            .and_then(|aside| aside.again_at)
-            .is_some_and(|again_at| now >= again_at)
-    }
-
-    fn accept(&mut self, last: u64) {
-        self.accepted = true;
-        self.suspicions = 0;
-        self.refusals = 0;
-        self.paused_until = Duration::ZERO;
-        // Tried again, and the batch that reaches the lowest one was taken.
-        self.aside
-            .take_if(|aside| aside.again_at.is_none() && last >= aside.lowest);
-    }
-
-    /// Once is the network; twice in a row may be a silent refusal, so the others go first for a while.
-    fn suspect(&mut self, now: Duration) {
-        if self.accepted {
-            return;
-        }
-        self.suspicions = self.suspicions.saturating_add(1).min(2);
-        if self.suspicions == 2 {
-            self.paused_until = self.paused_until.max(now + FIRST_PAUSE);
-            self.refusals = self.refusals.max(1);
-        }
-    }
-
-    fn refuse(&mut self, first: u64, now: Duration) {
-        if now >= self.paused_until {
-            let pause = FIRST_PAUSE.saturating_mul(1 << self.refusals.min(10));
-            self.paused_until = now + pause.min(LONGEST_PAUSE);
-            self.refusals = self.refusals.saturating_add(1);
-        }
-        let aside = self.aside.get_or_insert(Aside {
-            lowest: first,
-            again_at: None,
-        });
-        aside.lowest = aside.lowest.min(first);
-        aside.again_at.get_or_insert(now + SET_ASIDE);
     }
 }
 

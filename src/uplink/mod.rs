@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Whatever was not acknowledged is in the outbox and nowhere else: after every new connection sending
-//! starts again from the oldest unacknowledged event. The cloud may see an event twice, with the same
+//! starts again from the oldest unacknowledged event. What was stored before that moment goes as backfill, what
+//! is stored after goes live, beside it (`ledger`). The cloud may see an event twice, with the same
 //! bytes and the same id; it never misses one.
 
 pub mod address;
@@ -23,6 +24,7 @@ mod feed;
 pub mod ledger;
 mod link;
 mod pump;
+pub mod route;
 mod session;
 pub mod settings;
 pub mod state;
@@ -38,6 +40,7 @@ use tokio::sync::watch;
 use crate::clock::SharedClock;
 use crate::outbox::Queue;
 use backoff::Backoff;
+use batch::ToldOversized;
 use desk::Desk;
 use feed::Feed;
 use ledger::Ledger;
@@ -98,8 +101,7 @@ impl Uplink {
             clock: self.clock,
             ledger: Ledger::default(),
             grace: self.grace,
-            sent: [0; 4],
-            oversized: [0; 4],
+            told_oversized: ToldOversized::default(),
         };
         let mut fresh = false;
         loop {
@@ -116,7 +118,6 @@ impl Uplink {
                 Err(fault) => fault,
                 Ok(link) => {
                     tracing::info!(%broker, "connected");
-                    shared.reporter.connected(link.refused_subscription.clone());
                     let (since, acked) = (shared.now(), shared.reporter.events_acked());
                     let end = Session::new(&mut shared, link).run(&mut stop).await;
                     let now = shared.now();
@@ -128,6 +129,9 @@ impl Uplink {
                         End::Closed => return Err(QueueClosed),
                         End::Lost(fault) => {
                             tracing::warn!(%broker, returned, "the connection is lost");
+                            shared
+                                .reporter
+                                .update(|status| status.counters.events_resent += returned);
                             // Two boxes with one name throw each other out, however useful: they slow down.
                             if useful && fault.state != LinkState::Refused {
                                 backoff.reset();

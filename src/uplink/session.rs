@@ -8,12 +8,13 @@ use rumqttc::v5::mqttbytes::v5::PubAckReason;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
-use super::batch::{CONTENT_TYPE, Packed};
+use super::batch::{CONTENT_TYPE, Packed, ToldOversized};
 use super::desk::Desk;
 use super::fault::{Fault, publish_refused};
 use super::feed::{Feed, FeedError};
 use super::ledger::{Content, Ledger, Settled};
 use super::link::{Link, OFFLINE, Parcel, Receipt, Signal};
+use super::route::Lane;
 use super::state::{Refusal, Reporter};
 use super::{Birth, Settings};
 use crate::clock::SharedClock;
@@ -22,6 +23,8 @@ use crate::clock::SharedClock;
 const ACK_PATIENCE: Duration = Duration::from_secs(60);
 /// Pause after the outbox could not be used, and after it had nothing where something should be.
 const OUTBOX_PAUSE: Duration = Duration::from_secs(1);
+/// Backfill batches are smaller than live ones may be: a live event waits for one of them on a slow line.
+const BACKFILL_BYTES: usize = 32 * 1024;
 /// Content type of the state and of answers.
 const JSON_TYPE: &str = "application/json";
 
@@ -49,10 +52,7 @@ pub(super) struct Shared {
     pub(super) ledger: Ledger,
     pub(super) feed: Feed,
     pub(super) grace: Duration,
-    /// Highest sequence number ever sent, by stream: up to here a sending is a repetition.
-    pub(super) sent: [u64; 4],
-    /// Highest oversized sequence number already reported, by stream.
-    pub(super) oversized: [u64; 4],
+    pub(super) told_oversized: ToldOversized,
 }
 
 impl Shared {
@@ -88,8 +88,11 @@ pub(super) struct Session<'a> {
 impl<'a> Session<'a> {
     pub(super) fn new(shared: &'a mut Shared, link: Link) -> Self {
         let now = shared.now();
-        let acked = shared.feed.acked();
-        shared.ledger.connected(link.limits.window, acked);
+        let (acked, last) = (shared.feed.acked(), shared.feed.last());
+        shared.ledger.connected(link.limits.window, acked, last);
+        // Only now: what is stored while the link shows as connected goes live.
+        let deaf = link.refused_subscription.clone();
+        shared.reporter.connected(deaf);
         Self {
             shared,
             link,
@@ -209,7 +212,8 @@ impl<'a> Session<'a> {
                 if let Content::Batch(batch) = content {
                     events = batch.events();
                     shared.feed.deliver(&batch);
-                    let (stream, refused) = (batch.stream, shared.ledger.is_refused(batch.stream));
+                    let stream = batch.route.stream;
+                    let refused = shared.ledger.is_refused(stream);
                     shared.reporter.update(|status| {
                         if !refused {
                             status.refusals[stream.index()] = None;
@@ -223,19 +227,21 @@ impl<'a> Session<'a> {
                 });
             }
             Settled::Refused(content) => {
-                let (topic, stream) = match &content {
-                    Content::Batch(batch) => (
-                        shared.settings.topics.event(batch.stream),
-                        Some(batch.stream),
-                    ),
-                    Content::State => (shared.settings.topics.state(), None),
-                    Content::Answer(_) => (shared.settings.topics.response("…"), None),
+                let topics = &shared.settings.topics;
+                let (topic, stream, events) = match &content {
+                    Content::Batch(batch) => {
+                        let stream = Some(batch.route.stream);
+                        (topics.batch(batch.route), stream, batch.events())
+                    }
+                    Content::State => (topics.state(), None, 0),
+                    Content::Answer(_) => (topics.response("…"), None, 0),
                 };
                 tracing::warn!(%topic, ?reason, "the broker refused a publish");
                 let message = publish_refused(reason, &topic);
                 shared.reporter.update(|status| {
                     status.in_flight = in_flight;
                     status.counters.batches_refused += 1;
+                    status.counters.events_resent += events;
                     if let Some(stream) = stream {
                         status.refusals[stream.index()] = Some(Refusal { topic, message });
                     }
@@ -257,32 +263,35 @@ impl<'a> Session<'a> {
             return Ok(false);
         }
         let last = self.sendable(now);
-        let Some(stream) = self.shared.ledger.next_stream(last, now) else {
+        let Some(route) = self.shared.ledger.next_route(last, now) else {
             return Ok(false);
         };
         let settings = &self.shared.settings;
-        let topic = settings.topics.event(stream);
-        let limit = self
-            .link
-            .payload_limit(&topic, CONTENT_TYPE, settings.batch_bytes);
-        let after = self.shared.ledger.cursor(stream);
+        let topic = settings.topics.batch(route);
+        let target = match route.lane {
+            Lane::Live => settings.batch_bytes,
+            Lane::Backfill => settings.batch_bytes.min(BACKFILL_BYTES),
+        };
+        let limit = self.link.payload_limit(&topic, CONTENT_TYPE, target);
+        let ledger = &self.shared.ledger;
+        let (after, end) = (ledger.cursor(route), ledger.end(route));
         let next = self
             .shared
             .feed
-            .next(stream, after, settings.batch_events, limit);
+            .next(route, (after, end), settings.batch_events, limit);
         let packed = match next.await {
             Ok(packed) => packed,
             Err(error) => return self.outbox_fault(error).map(|()| false),
         };
         self.shared.reporter.outbox_trouble(None);
         if packed.upto == after {
-            self.stalled[stream.index()] = true;
+            self.stalled[route.stream.index()] = true;
             self.outbox_again_at = Some(now + OUTBOX_PAUSE);
             return Ok(true); // the other streams may have something
         }
         self.report_oversized(&packed);
         if packed.payload.is_empty() {
-            self.shared.ledger.skip(stream, packed.upto);
+            self.shared.ledger.skip(route, packed.upto);
             return Ok(true);
         }
         Ok(self.publish(&topic, packed, now))
@@ -303,18 +312,14 @@ impl<'a> Session<'a> {
         if idle {
             self.answered_at = now;
         }
-        let stream = packed.batch.stream;
-        let highest = &mut self.shared.sent[stream.index()];
-        let (events, resent) = (packed.batch.events(), packed.batch.events_upto(*highest));
-        *highest = (*highest).max(packed.upto);
-        self.shared.ledger.sent(Content::Batch(packed.batch));
-        self.shared.ledger.skip(stream, packed.upto);
+        let (route, events) = (packed.batch.route, packed.batch.events());
+        self.shared.ledger.sent(Content::Batch(packed.batch), now);
+        self.shared.ledger.skip(route, packed.upto);
         let in_flight = self.shared.ledger.in_flight();
         self.shared.reporter.update(|status| {
             status.in_flight = in_flight;
             status.counters.batches_sent += 1;
             status.counters.events_sent += events;
-            status.counters.events_resent += resent;
         });
         true
     }
@@ -335,14 +340,13 @@ impl<'a> Session<'a> {
     }
 
     fn report_oversized(&mut self, packed: &Packed) {
-        let reported = &mut self.shared.oversized[packed.batch.stream.index()];
+        let told = &mut self.shared.told_oversized;
         let fresh: Vec<_> = packed
             .oversized
             .iter()
-            .filter(|event| event.sequence > *reported)
+            .filter(|event| told.is_news(event))
             .collect();
         if let Some(&&latest) = fresh.last() {
-            *reported = latest.sequence;
             tracing::error!(stream = %latest.stream, sequence = latest.sequence, bytes = latest.bytes,
                 limit = latest.limit, "an event is larger than the broker takes; set aside");
             self.shared.reporter.oversized(fresh.len() as u64, latest);
@@ -485,8 +489,9 @@ impl<'a> Session<'a> {
                 payload,
             });
         if sent {
-            self.answered_at = self.shared.now();
-            self.shared.ledger.sent(Content::State);
+            let now = self.shared.now();
+            self.answered_at = now;
+            self.shared.ledger.sent(Content::State, now);
         } else {
             tracing::warn!(%topic, "the box's state could not be published");
         }

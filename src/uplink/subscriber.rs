@@ -16,7 +16,8 @@ use tokio::task::JoinHandle;
 
 use super::backoff::Backoff;
 use super::pump::Connection;
-use super::topics::stream_of;
+use super::route::{Lane, Route};
+use super::topics::{BATCH_FILTERS, route_of};
 use crate::event::Stream;
 
 /// Events recorded at most, all streams together.
@@ -43,6 +44,8 @@ pub struct Subscription {
 pub struct StreamReport {
     /// Different sequence numbers.
     pub received: u64,
+    /// Those of them that arrived live first; the others were older when they were sent.
+    pub live: u64,
     /// Highest sequence number.
     pub last: u64,
     /// Whether 1 to `last` are all there; true when nothing arrived.
@@ -163,7 +166,7 @@ async fn subscribe(subscription: Subscription, seen: watch::Sender<Seen>, mut re
             match packet {
                 Packet::ConnAck(_) => {
                     backoff.reset();
-                    for filter in ["event/+", "state"] {
+                    for filter in BATCH_FILTERS.into_iter().chain(["state"]) {
                         let filter = format!("{}/{filter}", subscription.base);
                         let _ = connection.client.try_subscribe(filter, QoS::AtLeastOnce);
                     }
@@ -194,8 +197,8 @@ fn take(base: &str, publish: &Publish, record: &mut Record, seen: &watch::Sender
         seen.send_modify(|seen| seen.state = Some(state));
         return;
     }
-    match stream_of(base, &topic) {
-        Some(stream) => record.batch(stream, &publish.payload),
+    match route_of(base, &topic) {
+        Some(route) => record.batch(route, &publish.payload),
         None => record.problem(format!("a message on the unexpected topic {topic}")),
     }
     seen.send_modify(|seen| seen.report = record.report());
@@ -237,6 +240,7 @@ struct Arrived {
     events: BTreeMap<u64, Fingerprint>,
     /// 1 to here have all arrived.
     upto: u64,
+    live: u64,
     duplicates: u64,
     conflicts: u64,
 }
@@ -253,7 +257,8 @@ impl Record {
         self.first_problem.get_or_insert(problem);
     }
 
-    fn batch(&mut self, stream: Stream, payload: &[u8]) {
+    fn batch(&mut self, route: Route, payload: &[u8]) {
+        let stream = route.stream;
         self.batches += 1;
         let events: Vec<&RawValue> = match serde_json::from_slice(payload) {
             Ok(events) => events,
@@ -262,13 +267,13 @@ impl Record {
             }
         };
         for event in events {
-            if let Err(problem) = self.event(stream, event.get()) {
+            if let Err(problem) = self.event(route, event.get()) {
                 self.problem(problem);
             }
         }
     }
 
-    fn event(&mut self, stream: Stream, text: &str) -> Result<(), String> {
+    fn event(&mut self, Route { lane, stream }: Route, text: &str) -> Result<(), String> {
         let head: Head = serde_json::from_str(text)
             .map_err(|error| format!("an event of {stream} has no readable envelope: {error}"))?;
         if head.stream != stream {
@@ -298,6 +303,7 @@ impl Record {
             }
             None => {
                 arrived.events.insert(sequence, fingerprint);
+                arrived.live += u64::from(lane == Lane::Live);
                 self.events += 1;
                 if let Some(kept) = &self.kept {
                     let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -317,6 +323,7 @@ impl Record {
             let last = arrived.events.last_key_value().map_or(0, |(last, _)| *last);
             *report = StreamReport {
                 received: arrived.events.len() as u64,
+                live: arrived.live,
                 last,
                 contiguous: arrived.upto == last,
                 first_gap: (arrived.upto < last).then_some(arrived.upto + 1),
@@ -343,7 +350,7 @@ mod tests {
     fn record(batches: &[&str]) -> Report {
         let mut record = Record::default();
         for batch in batches {
-            record.batch(Stream::Count, batch.as_bytes());
+            record.batch(Route::live(Stream::Count), batch.as_bytes());
         }
         record.report()
     }
@@ -359,6 +366,19 @@ mod tests {
         let report = record(&[&first, &second]);
         assert!(report.is_complete());
         assert_eq!((report.received(), report.batches), (3, 2));
+    }
+
+    #[test]
+    fn both_lanes_together_make_one_stream() {
+        let mut record = Record::default();
+        let [one, two] = [1, 2].map(|sequence| event(sequence, "x"));
+        record.batch(Route::live(Stream::Count), format!("[{two}]").as_bytes());
+        let older = format!("[{one},{two}]");
+        record.batch(Route::backfill(Stream::Count), older.as_bytes());
+        let report = record.report();
+        assert!(report.is_complete());
+        let count = &report.streams[Stream::Count.index()];
+        assert_eq!((count.received, count.live, count.duplicates), (2, 1, 1));
     }
 
     #[test]

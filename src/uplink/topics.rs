@@ -1,5 +1,6 @@
 //! The names of the box's topics, all below one base.
 
+use super::route::{Lane, Route};
 use crate::event::{Identity, Stream};
 
 /// Longest name of a tenant, a store or a box, bytes.
@@ -84,18 +85,36 @@ impl Topics {
             })
     }
 
-    /// `{base}/event/{stream}`: live batches.
+    /// `{base}/event/{stream}` for live batches, `{base}/backfill/{stream}` for older ones.
     #[must_use]
-    pub fn event(&self, stream: Stream) -> String {
-        format!("{}/event/{stream}", self.base)
+    pub fn batch(&self, route: Route) -> String {
+        format!("{}/{}/{}", self.base, level(route.lane), route.stream)
     }
 }
 
-/// The stream a topic `{base}/event/{stream}` belongs to.
+/// The topic level of a lane.
+fn level(lane: Lane) -> &'static str {
+    match lane {
+        Lane::Live => "event",
+        Lane::Backfill => "backfill",
+    }
+}
+
+/// The filters below a box's base that together bring all its batches.
+pub const BATCH_FILTERS: [&str; 2] = ["event/+", "backfill/+"];
+
+/// The lane and stream a batch's topic belongs to.
 #[must_use]
-pub fn stream_of(base: &str, topic: &str) -> Option<Stream> {
-    let name = topic.strip_prefix(base)?.strip_prefix("/event/")?;
-    Stream::from_name(name)
+pub fn route_of(base: &str, topic: &str) -> Option<Route> {
+    let (first, name) = topic
+        .strip_prefix(base)?
+        .strip_prefix('/')?
+        .split_once('/')?;
+    let lane = [Lane::Live, Lane::Backfill]
+        .into_iter()
+        .find(|lane| level(*lane) == first)?;
+    let stream = Stream::from_name(name)?;
+    Some(Route { lane, stream })
 }
 
 fn is_level(name: &str) -> bool {
@@ -124,11 +143,18 @@ mod tests {
     fn topics_are_those_of_the_contract() {
         let topics = Topics::new(&identity("shop-7")).unwrap();
         assert_eq!(topics.state(), "footfall/v1/acme/shop-7/box-0042/state");
-        let event = topics.event(Stream::Alarm);
-        assert_eq!(event, "footfall/v1/acme/shop-7/box-0042/event/alarm");
-        assert_eq!(stream_of(topics.base(), &event), Some(Stream::Alarm));
-        assert_eq!(stream_of(topics.base(), &topics.state()), None);
-        assert_eq!(stream_of("footfall/v1/other", &event), None);
+        for (route, level) in [
+            (Route::live(Stream::Alarm), "event/alarm"),
+            (Route::backfill(Stream::Count), "backfill/count"),
+        ] {
+            let topic = topics.batch(route);
+            assert_eq!(topic, format!("footfall/v1/acme/shop-7/box-0042/{level}"));
+            assert_eq!(route_of(topics.base(), &topic), Some(route));
+            assert_eq!(route_of("footfall/v1/other", &topic), None);
+        }
+        assert_eq!(route_of(topics.base(), &topics.state()), None);
+        let response = topics.response("alarm");
+        assert_eq!(route_of(topics.base(), &response), None);
     }
 
     #[test]

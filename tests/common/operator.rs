@@ -141,7 +141,8 @@ impl Operator {
     /// An event of this type that has been published, once there is one.
     pub async fn event(&mut self, kind: &str) -> Value {
         let find = |said: &Said| {
-            let batch = said.topic.starts_with("event/").then(|| said.json())?;
+            let is_batch = said.topic.starts_with("event/") || said.topic.starts_with("backfill/");
+            let batch = is_batch.then(|| said.json())?;
             let events = batch.as_array()?.iter();
             events.clone().find(|event| event["type"] == kind).cloned()
         };

@@ -86,7 +86,7 @@ impl Session<'_> {
             if idle {
                 self.answered_at = now;
             }
-            self.shared.ledger.sent(Content::Answer(ticket));
+            self.shared.ledger.sent(Content::Answer(ticket), now);
         }
         sent
     }
