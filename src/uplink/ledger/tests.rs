@@ -256,7 +256,7 @@ impl World {
             for (place, later) in batches.iter().enumerate() {
                 let mut earlier = batches[..place].iter();
                 let ordered = |e: &&Batch| e.route != later.route || e.span() < later.span();
-                assert!(earlier.all(|earlier| ordered(earlier)), "out of order");
+                assert!(earlier.all(ordered), "out of order");
             }
         }
         let mut seen: [Set; 4] = [0; 4];
