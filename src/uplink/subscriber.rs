@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Packet, Publish, SubscribeReasonCode};
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, SubscribeReasonCode};
 use rumqttc::v5::{Event, MqttOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -166,10 +166,13 @@ async fn subscribe(subscription: Subscription, seen: watch::Sender<Seen>, mut re
             match packet {
                 Packet::ConnAck(_) => {
                     backoff.reset();
-                    for filter in BATCH_FILTERS.into_iter().chain(["state"]) {
+                    // In one packet, so that the answer means all of them.
+                    let filters = BATCH_FILTERS.into_iter().chain(["state"]);
+                    let filters = filters.map(|filter| {
                         let filter = format!("{}/{filter}", subscription.base);
-                        let _ = connection.client.try_subscribe(filter, QoS::AtLeastOnce);
-                    }
+                        Filter::new(filter, QoS::AtLeastOnce)
+                    });
+                    let _ = connection.client.try_subscribe_many(filters);
                 }
                 Packet::SubAck(ack) => {
                     let refused = |code| !matches!(code, SubscribeReasonCode::Success(_));
