@@ -25,6 +25,13 @@ use site::{ELSEWHERE, PIN, Site, shop_camera};
 fn who_is_not_on_the_box_sees_nothing_without_the_pin_and_everything_with_it() {
     let home = Home::new();
     let site = Site::with_pin(&home, "", "");
+    // The page comes before the sensors are set up.
+    for _ in 0..600 {
+        if site.get("/readyz").status == 200 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
     let mut session = String::new();
     for round in ["before", "after"] {
         let inside = round == "after";
