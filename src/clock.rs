@@ -22,6 +22,20 @@ pub struct Stamp {
     pub synced: bool,
 }
 
+impl Stamp {
+    /// How events and the API say whether the wall clock can be believed: `synced` or `unsynced`.
+    #[must_use]
+    pub const fn clock(&self) -> &'static str {
+        if self.synced { "synced" } else { "unsynced" }
+    }
+
+    /// Seconds since boot with milliseconds, as events say it.
+    #[must_use]
+    pub fn boottime(&self) -> String {
+        format!("{}.{:03}", self.boot.as_secs(), self.boot.subsec_millis())
+    }
+}
+
 /// Where time comes from.
 pub trait Clock: Send + Sync {
     /// The current moment.

@@ -7,7 +7,7 @@ use super::fault::{Fault, nearest};
 use super::load::Places;
 use super::schema::{Camera, Config, Line, Status, Uplink};
 use crate::sensor::camera::rtsp;
-use crate::sensor::{Flaw, scanner};
+use crate::sensor::{Flaw, is_id, scanner};
 
 /// Every fault of a config whose types are right.
 pub fn validate(config: &Config, places: &Places<'_>) -> Vec<Fault> {
@@ -103,8 +103,7 @@ impl Faulty<'_, '_> {
     }
 
     fn id(&mut self, key: &str, id: &str) {
-        let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if id.is_empty() || id.len() > 32 || !id.bytes().all(fine) {
+        if !is_id(id) {
             self.add(key, "expected 1 to 32 of a-z, 0-9 and -");
         }
     }

@@ -148,13 +148,9 @@ impl Draft {
             source,
             kind: self.body.kind(),
             time: identity.local_time(self.at.wall),
-            clock: if self.at.synced { "synced" } else { "unsynced" },
+            clock: self.at.clock(),
             bootid: &identity.boot_id,
-            boottime: format!(
-                "{}.{:03}",
-                self.at.boot.as_secs(),
-                self.at.boot.subsec_millis()
-            ),
+            boottime: self.at.boottime(),
             datacontenttype: "application/json",
             data: &self.body,
         })

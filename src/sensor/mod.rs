@@ -62,6 +62,24 @@ pub struct Face {
 }
 
 impl Face {
+    /// A sensor that has no lines and no picture: every kind but cameras.
+    #[must_use]
+    pub fn new(
+        kind: &'static str,
+        id: impl Into<String>,
+        health: &HealthCell,
+        metrics: Vec<Metric>,
+    ) -> Self {
+        Self {
+            kind,
+            id: id.into(),
+            health: health.clone(),
+            metrics,
+            lines: Vec::new(),
+            preview: None,
+        }
+    }
+
     /// `kind/id`: the event's source below the box, and the part's name in logs.
     #[must_use]
     pub fn name(&self) -> String {
@@ -112,6 +130,13 @@ impl House {
         let source = source.to_owned();
         self.sink.submit(Draft { source, at, body }).map(drop)
     }
+}
+
+/// What an id of the config is: 1 to 32 of a-z, 0-9 and `-`; it is part of event sources and of the page's addresses.
+#[must_use]
+pub fn is_id(id: &str) -> bool {
+    let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=32).contains(&id.len()) && id.bytes().all(fine)
 }
 
 /// What is wrong with a key of a sensor's settings: the key relative to the section, and what was expected.

@@ -196,7 +196,7 @@ impl Sources {
         Report {
             box_id: self.identity.box_id.clone(),
             version: env!("CARGO_PKG_VERSION"),
-            clock: if now.synced { "synced" } else { "unsynced" },
+            clock: now.clock(),
             uptime_s: seconds_since(self.started),
             config_sha256: self.config_sha256.borrow().clone(),
             ready: not_ready.is_empty(),

@@ -31,9 +31,9 @@ impl Handler for Ping {
             Ok(json!({
                 "version": env!("CARGO_PKG_VERSION"),
                 "time": self.identity.local_time(now.wall),
-                "clock": if now.synced { "synced" } else { "unsynced" },
+                "clock": now.clock(),
                 "bootid": self.identity.boot_id,
-                "boottime": format!("{}.{:03}", now.boot.as_secs(), now.boot.subsec_millis()),
+                "boottime": now.boottime(),
             }))
         })
     }

@@ -110,14 +110,7 @@ impl StatusLed {
         settings: String,
     ) -> Fitted {
         let health = HealthCell::starting(house.clock.now());
-        let face = Face {
-            kind: "gpio",
-            id: LED_ID.to_owned(),
-            health: health.clone(),
-            metrics: Vec::new(),
-            lines: Vec::new(),
-            preview: None,
-        };
+        let face = Face::new("gpio", LED_ID, &health, Vec::new());
         let sensor = Self {
             settings: led.clone(),
             mood: mood.clone(),

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::LineSpec;
-use crate::sensor::Flaw;
+use crate::sensor::{Flaw, is_id};
 
 /// The LED's id among the sensors; no door, beam or button may have it.
 pub(super) const LED_ID: &str = "led";
@@ -227,11 +227,6 @@ impl Settings {
 fn keyed<T>(name: &str, all: impl Iterator<Item = T>) -> impl Iterator<Item = (String, T)> {
     all.enumerate()
         .map(move |(index, one)| (format!("{name}[{index}]"), one))
-}
-
-fn is_id(id: &str) -> bool {
-    let fine = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=32).contains(&id.len()) && id.bytes().all(fine)
 }
 
 #[cfg(test)]

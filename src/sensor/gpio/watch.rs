@@ -72,14 +72,7 @@ impl Watch {
         settings: String,
     ) -> Fitted {
         let health = HealthCell::starting(house.clock.now());
-        let face = Face {
-            kind: "gpio",
-            id: id.to_owned(),
-            health: health.clone(),
-            metrics: machine.metrics(),
-            lines: Vec::new(),
-            preview: None,
-        };
+        let face = Face::new("gpio", id, &health, machine.metrics());
         let sensor = Self {
             id: id.to_owned(),
             lines,

@@ -256,14 +256,7 @@ impl Reader {
     }
 
     pub fn face(&self) -> Face {
-        Face {
-            kind: "scanner",
-            id: self.id.clone(),
-            health: self.health.clone(),
-            metrics: self.tally.metrics(),
-            lines: Vec::new(),
-            preview: None,
-        }
+        Face::new("scanner", &self.id, &self.health, self.tally.metrics())
     }
 
     /// Until `stop` (`None`) or until the device fails. `Err`: the daemon is leaving.

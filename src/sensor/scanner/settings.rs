@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::layout::Layout;
 use super::rules::Rules;
 use super::touchpoint::{self, Place};
-use crate::sensor::Flaw;
+use crate::sensor::{Flaw, is_id};
 
 /// What serial scanners can be set to.
 const BAUDS: [u32; 9] = [
@@ -89,9 +89,7 @@ impl Settings {
             let mut add = |key: &str, expected: &str| {
                 flaws.push((format!("[{index}].{key}"), expected.to_owned()));
             };
-            let fine =
-                |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-            if !(1..=32).contains(&one.id.len()) || !one.id.bytes().all(fine) {
+            if !is_id(&one.id) {
                 add("id", "expected 1 to 32 of a-z, 0-9 and -");
             } else if !ids.insert(&one.id) {
                 add("id", "another scanner has this id already; ids are unique");

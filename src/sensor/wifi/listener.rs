@@ -74,14 +74,12 @@ impl Listener {
     /// What others may know of it.
     #[must_use]
     pub fn face(&self) -> Face {
-        Face {
-            kind: "wifi",
-            id: self.settings.id.clone(),
-            health: self.health.clone(),
-            metrics: self.meters.metrics(),
-            lines: Vec::new(),
-            preview: None,
-        }
+        Face::new(
+            "wifi",
+            &self.settings.id,
+            &self.health,
+            self.meters.metrics(),
+        )
     }
 
     /// Opens the radio whenever it can be opened, until `stop`.
