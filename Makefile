@@ -2,7 +2,7 @@
 # order: what it needs is prepared first. The work itself is in scripts/ and in cargo.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-devices lint bench deb check-deny clean
+.PHONY: help setup demo test torture test-devices lint bench deb check-deny clean
 
 # Each recipe is one shell, which stops at the first failing command.
 .ONESHELL:
@@ -47,6 +47,12 @@ test: ## everything a change must pass: lint, all tests, the examples in the doc
 	$(MAKE) --no-print-directory lint
 	cargo test --locked --quiet --doc
 	cargo nextest run --locked
+
+torture: ## the full runs of which `make test` has a share: kills, power cuts, broken brokers, damage; hours
+	@scripts/setup --tests
+	$(ENV)
+	$(FIRST_BUILD)
+	FOOTFALL_TORTURE=full cargo nextest run --locked --profile torture --no-capture -E 'binary(/^torture_/)' $(ARGS)
 
 test-devices: ## cameras for real, some minutes: RTSP from GStreamer, V4L2 in a virtual machine
 	@scripts/setup --tests
