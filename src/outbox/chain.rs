@@ -17,6 +17,7 @@ use super::layout::{self, Kind};
 use super::marks::Marks;
 use super::probe::probe;
 use super::ranges::{PerStream, RangeSet};
+use super::record::Turn;
 use super::salvage;
 use super::segment::{Segment, SegmentError, directory_bytes};
 use super::space::Space;
@@ -54,6 +55,8 @@ pub struct Chain {
     pub gaps: Gaps,
     /// Number of this start of the outbox.
     pub epoch: u32,
+    /// Number of the commit that comes next.
+    pub commit: u32,
     pub reserved: PerStream<u64>,
     /// Number of the head.
     pub ordinal: u64,
@@ -87,10 +90,15 @@ impl Chain {
         let last = self.shared.state().last();
         self.reserve(&PerStream::new(|s| last[s] + events[s].len() as u64))?;
         let head = self.head()?;
+        let turn = Turn {
+            epoch: self.epoch,
+            commit: self.commit,
+        };
         for (stream, events) in events.iter() {
-            salvage::put(&head, stream, self.epoch, last[stream] + 1, events)?;
+            salvage::put(&head, stream, turn, last[stream] + 1, events)?;
         }
         head.commit()?;
+        self.commit += 1;
         let mut state = self.shared.state();
         for (stream, events) in events.iter().filter(|(_, events)| !events.is_empty()) {
             let first = last[stream] + 1;

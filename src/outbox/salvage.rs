@@ -11,7 +11,7 @@ use super::about::{About, Sealed};
 use super::layout::{self, Kind};
 use super::probe::RAW;
 use super::ranges::{PerStream, RangeSet};
-use super::record::{self, EVENT_BYTES};
+use super::record::{self, EVENT_BYTES, Turn};
 use super::segment::{Segment, SegmentError, directory_bytes};
 use crate::event::Stream;
 
@@ -22,7 +22,7 @@ const LONGEST: usize = EVENT_BYTES + 1024;
 /// Where a whole event lies.
 #[derive(Clone, Copy, Debug)]
 struct Found {
-    epoch: u32,
+    turn: Turn,
     file: usize,
     at: u64,
     length: usize,
@@ -37,7 +37,7 @@ pub struct Index {
 
 impl Index {
     /// Searches the segment's files for events that `keep` (stream, number, epoch) accepts. Of several
-    /// with one number the one of the highest epoch counts.
+    /// with one number the latest counts.
     ///
     /// # Errors
     /// Any I/O error but a missing file.
@@ -54,6 +54,14 @@ impl Index {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
+        self.search_files(paths, keep)
+    }
+
+    fn search_files(
+        &mut self,
+        paths: impl IntoIterator<Item = PathBuf>,
+        keep: impl Fn(Stream, u64, u32) -> bool,
+    ) -> io::Result<()> {
         for path in paths {
             let file = match File::open(&path) {
                 Ok(file) => file,
@@ -82,17 +90,17 @@ impl Index {
                 };
                 for (sequence, event) in record.numbered() {
                     let Some(event) = event else { continue };
-                    if !keep(record.stream, sequence, record.epoch) {
+                    if !keep(record.stream, sequence, record.turn.epoch) {
                         continue;
                     }
                     let found = Found {
-                        epoch: record.epoch,
+                        turn: record.turn,
                         file: self.files.len(),
                         at: base + (event.as_ptr().addr() - window.as_ptr().addr()) as u64,
                         length: event.len(),
                     };
                     let known = self.events[record.stream].entry(sequence).or_insert(found);
-                    if known.epoch < found.epoch {
+                    if known.turn < found.turn {
                         *known = found;
                     }
                 }
@@ -113,12 +121,13 @@ impl Index {
 
     /// Writes everything found into a segment.
     fn copy_to(&self, segment: &Segment, epoch: u32) -> Result<(), SegmentError> {
+        let turn = Turn { epoch, commit: 0 };
         for (stream, events) in self.events.iter() {
             let mut run: Vec<Vec<u8>> = Vec::new();
             let mut next = 0;
             for (&sequence, found) in events {
                 if sequence != next {
-                    put_all(segment, stream, epoch, next, &mut run)?;
+                    put_all(segment, stream, turn, next, &mut run)?;
                 }
                 let mut bytes = vec![0; found.length];
                 if let Some(file) = self.files.get(found.file) {
@@ -127,25 +136,63 @@ impl Index {
                 run.push(bytes);
                 next = sequence + 1;
                 if run.len() == record::RECORD_EVENTS {
-                    put_all(segment, stream, epoch, next, &mut run)?;
+                    put_all(segment, stream, turn, next, &mut run)?;
                 }
             }
-            put_all(segment, stream, epoch, next, &mut run)?;
+            put_all(segment, stream, turn, next, &mut run)?;
         }
         segment.commit()
     }
+}
+
+/// What an unsealed segment's raw files prove to have been durable, whatever sled makes of them: every whole event
+/// of a commit that another follows, because a commit begins when the one before it is durable.
+///
+/// # Errors
+/// Any I/O error but a missing file.
+pub fn proven(dir: &Path, about: &About) -> io::Result<PerStream<RangeSet>> {
+    let index = Index::of(dir, |stream, sequence, epoch| {
+        epoch >= about.epoch_of(stream, sequence)
+    })?;
+    let turns = index.events.0.iter().flat_map(BTreeMap::values);
+    let newest = turns.map(|found| found.turn).max().unwrap_or_default();
+    Ok(PerStream::new(|stream| {
+        let events = index.events[stream].iter();
+        let earlier = events.filter(|(_, found)| found.turn < newest);
+        earlier.map(|(&sequence, _)| sequence..=sequence).collect()
+    }))
+}
+
+/// Whether file `copy` holds every whole event that `file` holds, in the same or a later state.
+///
+/// # Errors
+/// Any I/O error but a missing file.
+pub fn covers(copy: &Path, file: &Path) -> io::Result<bool> {
+    let index = |path: &Path| {
+        let mut index = Index::default();
+        index.search_files([path.to_owned()], |_, _, _| true)?;
+        io::Result::Ok(index)
+    };
+    let (copy, file) = (index(copy)?, index(file)?);
+    Ok(file.events.iter().all(|(stream, events)| {
+        let mut events = events.iter();
+        events.all(|(sequence, found)| {
+            let copied = copy.events[stream].get(sequence);
+            copied.is_some_and(|copied| copied.turn >= found.turn)
+        })
+    }))
 }
 
 /// Stores the events that precede number `next` and forgets them.
 fn put_all(
     segment: &Segment,
     stream: Stream,
-    epoch: u32,
+    turn: Turn,
     next: u64,
     run: &mut Vec<Vec<u8>>,
 ) -> Result<(), SegmentError> {
     let first = next - run.len() as u64;
-    put(segment, stream, epoch, first, run)?;
+    put(segment, stream, turn, first, run)?;
     run.clear();
     Ok(())
 }
@@ -157,13 +204,13 @@ fn put_all(
 pub fn put(
     segment: &Segment,
     stream: Stream,
-    epoch: u32,
+    turn: Turn,
     mut first: u64,
     mut events: &[Vec<u8>],
 ) -> Result<(), SegmentError> {
     while !events.is_empty() {
         let (now, rest) = events.split_at(record::fit(events));
-        segment.put(stream, first, record::encode(stream, epoch, first, now))?;
+        segment.put(stream, first, record::encode(stream, turn, first, now))?;
         first += now.len() as u64;
         events = rest;
     }
@@ -267,6 +314,10 @@ mod tests {
             .collect()
     }
 
+    const fn turn(epoch: u32) -> Turn {
+        Turn { epoch, commit: 1 }
+    }
+
     fn about() -> About {
         About {
             start: [1; 4],
@@ -282,8 +333,8 @@ mod tests {
         let tmp = tempfile::tempdir().unwrap();
         let dir = Kind::Segment.path(tmp.path(), 1);
         let segment = Segment::create(&dir, 1 << 20).unwrap();
-        put(&segment, Stream::Count, 1, 1, &events(1, 40)).unwrap();
-        put(&segment, Stream::Alarm, 1, 1, &[vec![b'x'; 200_000]]).unwrap();
+        put(&segment, Stream::Count, turn(1), 1, &events(1, 40)).unwrap();
+        put(&segment, Stream::Alarm, turn(1), 1, &[vec![b'x'; 200_000]]).unwrap();
         segment.commit().unwrap();
         drop(segment);
         fs::remove_file(dir.join("conf")).unwrap();
@@ -317,9 +368,9 @@ mod tests {
     fn records_across_a_window_are_found_once() {
         let tmp = tempfile::tempdir().unwrap();
         let mut raw = vec![0; WINDOW - 10];
-        raw.extend(record::encode(Stream::Count, 1, 1, &events(1, 3)));
+        raw.extend(record::encode(Stream::Count, turn(1), 1, &events(1, 3)));
         raw.extend(vec![0; LONGEST]);
-        raw.extend(record::encode(Stream::Count, 2, 2, &events(7, 1)));
+        raw.extend(record::encode(Stream::Count, turn(2), 2, &events(7, 1)));
         #[allow(clippy::disallowed_methods)]
         fs::write(tmp.path().join("db"), raw).unwrap();
         let index = Index::of(tmp.path(), |_, _, _| true).unwrap();

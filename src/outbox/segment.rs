@@ -213,7 +213,7 @@ impl Segment {
                 match record {
                     Err(why) => content.faults.push((stream, why)),
                     Ok(record) => {
-                        content.epoch = content.epoch.max(record.epoch);
+                        content.epoch = content.epoch.max(record.turn.epoch);
                         for (sequence, event) in record.numbered() {
                             match event {
                                 Some(_) => content.present[stream].insert(sequence..=sequence),
@@ -402,6 +402,11 @@ fn is_locked(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
+    const TURN: record::Turn = record::Turn {
+        epoch: 1,
+        commit: 1,
+    };
+
     fn events(first: u64, count: u64) -> Vec<Vec<u8>> {
         (first..first + count)
             .map(|n| format!("event {n}").into_bytes())
@@ -414,7 +419,7 @@ mod tests {
         let dir = tmp.path().join("seg");
         let mut segment = Segment::create(&dir, 1 << 20).unwrap();
         for first in [1, 4, 7] {
-            let record = record::encode(Stream::Count, 1, first, &events(first, 3));
+            let record = record::encode(Stream::Count, TURN, first, &events(first, 3));
             segment.put(Stream::Count, first, record).unwrap();
         }
         segment.commit().unwrap();
@@ -449,7 +454,7 @@ mod tests {
     fn limits_of_a_batch_are_kept_but_one_event_always_goes_in() {
         let tmp = tempfile::tempdir().unwrap();
         let segment = Segment::create(&tmp.path().join("seg"), 1 << 20).unwrap();
-        let record = record::encode(Stream::Alarm, 1, 1, &events(1, 9));
+        let record = record::encode(Stream::Alarm, TURN, 1, &events(1, 9));
         segment.put(Stream::Alarm, 1, record).unwrap();
         let read = |max_events, max_bytes| {
             let mut batch = Batch::new(max_events, max_bytes);

@@ -8,8 +8,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::ops::RangeInclusive;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use footfall::clock::{SharedClock, SystemClock};
@@ -17,14 +20,21 @@ use footfall::event::{
     Body, CameraState, CameraStatus, DeviceAlarm, Direction, Draft, Identity, LineCrossed, Sink,
     Stream,
 };
-use footfall::outbox::{Options, Outbox, Queue, Recovery, verify};
+use footfall::outbox::{Options, Outbox, Queue, Recovery, Stored, verify};
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
 /// Small, so that segments are sealed and dropped all the time.
 const SEGMENT: u64 = 150;
 const KEPT: usize = 2;
-/// With a reserve of a quarter, which each rebuilt disk gets as well.
-const QUOTA: u64 = 24 << 20;
+/// Room for all of it, and room for a few segments. A quarter of it is the reserve.
+pub const ROOMY: u64 = 24 << 20;
+pub const NARROW: u64 = 6 << 20;
+/// How long a read is tried again while a segment is being repaired: far more than it takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The streams that are used.
+const STREAMS: [Stream; 3] = [Stream::Count, Stream::Alarm, Stream::Diagnostic];
 
 type Number = (Stream, u64);
 
@@ -43,12 +53,12 @@ fn identity() -> Identity {
 }
 
 /// Opens the outbox in a directory, with small segments.
-pub fn open(dir: &Path) -> Result<(Outbox, Recovery), String> {
+fn open(dir: &Path, quota: u64) -> Result<(Outbox, Recovery), String> {
     let options = Options {
         segment_events: SEGMENT,
         cache_bytes: 1 << 20,
         kept_segments: KEPT,
-        quota_bytes: Some(QUOTA),
+        quota_bytes: Some(quota),
         ..Options::new(dir)
     };
     Outbox::open(options, identity(), clock()).map_err(|error| error.to_string())
@@ -89,9 +99,9 @@ fn say(line: &str) {
 
 /// What a recorded process does: so many groups of events are appended, read and acknowledged, and said aloud.
 /// Returns without closing the outbox: the caller ends the process.
-pub fn work(dir: &Path, seed: u64, groups: usize) -> Outbox {
+pub fn work(dir: &Path, seed: u64, groups: usize, quota: u64) -> Outbox {
     let mut random = Rng::with_seed(seed);
-    let (outbox, _) = open(dir).unwrap();
+    let (outbox, _) = open(dir, quota).unwrap();
     say("\nS");
     for _ in 0..groups {
         let receipts: Vec<_> = (0..random.usize(1..=120))
@@ -121,7 +131,8 @@ pub fn work(dir: &Path, seed: u64, groups: usize) -> Outbox {
                 crc32c::crc32c(&bytes)
             ));
         }
-        for stream in Stream::ALL {
+        // Without room, because there is no line to the cloud.
+        for stream in Stream::ALL.into_iter().filter(|_| quota == ROOMY) {
             deliver(&outbox, stream, &mut random);
         }
     }
@@ -131,9 +142,7 @@ pub fn work(dir: &Path, seed: u64, groups: usize) -> Outbox {
 /// Reads some of what waits and acknowledges some of it, not always from the front.
 fn deliver(outbox: &Outbox, stream: Stream, random: &mut Rng) {
     let after = outbox.stat(stream).acked;
-    let events = outbox
-        .read(stream, after, random.usize(1..80), 1 << 20)
-        .unwrap();
+    let events = read(outbox, stream, after, random.usize(1..80)).unwrap();
     for event in &events {
         say(&format!(
             "D {stream} {} {}",
@@ -166,8 +175,18 @@ pub struct Found {
     pub promised: usize,
     /// Segments that had to be rebuilt.
     pub rebuilt: usize,
-    /// Numbers that were stepped over.
-    pub skipped: u64,
+    /// Promised events that had to make room, and were reported.
+    pub gave_way: usize,
+}
+
+impl Found {
+    pub fn plus(self, other: &Self) -> Self {
+        Self {
+            promised: self.promised + other.promised,
+            rebuilt: self.rebuilt + other.rebuilt,
+            gave_way: self.gave_way + other.gave_way,
+        }
+    }
 }
 
 impl Promises {
@@ -198,65 +217,46 @@ impl Promises {
     ///
     /// # Errors
     /// Each promise that is not kept.
-    pub fn check(&self, dir: &Path) -> Result<Found, Vec<String>> {
-        let (outbox, recovery) =
-            open(dir).map_err(|error| vec![format!("it does not open: {error}")])?;
-        let mut faults = Vec::new();
+    pub fn check(&self, dir: &Path, quota: u64) -> Result<Found, Vec<String>> {
+        let opened = open(dir, quota).map_err(|error| vec![format!("it does not open: {error}")]);
+        let (outbox, recovery) = opened?;
+        let mut found = Found {
+            promised: self.events.len(),
+            rebuilt: recovery.quarantined.len(),
+            gave_way: 0,
+        };
         let mut stored = BTreeMap::new();
         for stream in Stream::ALL {
-            let mut after = 0;
-            loop {
-                let events = outbox.read(stream, after, 500, 1 << 20);
-                let events =
-                    events.map_err(|error| vec![format!("{stream} cannot be read: {error}")])?;
-                let Some(last) = events.last() else { break };
-                after = last.sequence;
-                stored.extend(
-                    events
-                        .into_iter()
-                        .map(|e| ((stream, e.sequence), crc32c::crc32c(&e.bytes))),
-                );
-            }
+            let events = read_all(&outbox, stream).map_err(|fault| vec![fault])?;
+            let numbered = events.into_iter();
+            stored.extend(numbered.map(|e| ((stream, e.sequence), crc32c::crc32c(&e.bytes))));
         }
+        let mut faults = self.go_on(&outbox);
+        // What had to make room was reported before the events that came now.
+        let alarms = read_all(&outbox, Stream::Alarm).map_err(|fault| vec![fault])?;
+        let given_up = given_up(&alarms);
+        let gave_way = |(stream, number): &Number| {
+            let ranges = given_up.iter().filter(|(s, _)| s == stream);
+            ranges.into_iter().any(|(_, range)| range.contains(number))
+        };
         let mut lost = BTreeMap::<Stream, Vec<u64>>::new();
         for (key, crc) in &self.events {
+            let is_sent = self.cloud.contains(key);
             match stored.get(key) {
-                Some(found) if found == crc => {}
-                Some(_) => faults.push(format!("{key:?} has other bytes")),
-                None if self.cloud.contains(key) => {}
+                Some(found) if found != crc => faults.push(format!("{key:?} has other bytes")),
+                None if is_sent => {}
+                _ if gave_way(key) => found.gave_way += 1,
                 None => lost.entry(key.0).or_default().push(key.1),
-            }
-            if outbox.is_acked(key.0, key.1)
-                && !self.cloud.contains(key)
-                && stored.contains_key(key)
-            {
-                faults.push(format!("{key:?} would never be sent"));
+                Some(_) if !is_sent && outbox.is_acked(key.0, key.1) => {
+                    faults.push(format!("{key:?} would never be sent"));
+                }
+                Some(_) => {}
             }
         }
-        faults.extend(lost.iter().map(|(stream, numbers)| {
-            format!(
-                "{} of {stream} lost: {} to {}",
-                numbers.len(),
-                numbers[0],
-                numbers[numbers.len() - 1]
-            )
+        faults.extend(lost.iter().map(|(stream, lost)| {
+            let (first, last) = (lost[0], lost[lost.len() - 1]);
+            format!("{} of {stream} lost: {first} to {last}", lost.len())
         }));
-        for stream in Stream::ALL
-            .into_iter()
-            .filter(|stream| *stream != Stream::Interval)
-        {
-            let number = outbox.submit(draft(stream, 20)).unwrap().blocking_recv();
-            let number = number.map_err(|_| vec!["nothing more can be stored".to_owned()])?;
-            if self
-                .events
-                .keys()
-                .any(|key| key.0 == stream && key.1 >= number)
-            {
-                faults.push(format!(
-                    "{stream} goes on with {number}, which was given out"
-                ));
-            }
-        }
         if let Err(error) = outbox.close() {
             faults.push(format!("it does not close: {error}"));
         }
@@ -265,37 +265,91 @@ impl Promises {
             Ok(report) => faults.extend(report.faults),
             Err(error) => faults.push(format!("verify: {error}")),
         }
-        let skipped = recovery.gaps.iter().map(|gap| gap.count).sum();
-        let found = Found {
-            promised: self.events.len(),
-            rebuilt: recovery.quarantined.len(),
-            skipped,
-        };
         if faults.is_empty() {
             Ok(found)
         } else {
             Err(faults)
         }
     }
+
+    /// Stores one event more in each stream: its number must be new.
+    fn go_on(&self, outbox: &Outbox) -> Vec<String> {
+        let receipts = STREAMS.map(|stream| outbox.submit(draft(stream, 20)).unwrap());
+        let mut faults = Vec::new();
+        for (stream, receipt) in STREAMS.into_iter().zip(receipts) {
+            let Ok(number) = receipt.blocking_recv() else {
+                faults.push(format!("nothing more of {stream} can be stored"));
+                continue;
+            };
+            let mut given = self.events.keys().filter(|key| key.0 == stream);
+            if given.any(|key| key.1 >= number) {
+                faults.push(format!(
+                    "{stream} goes on with {number}, which was given out"
+                ));
+            }
+        }
+        faults
+    }
 }
 
-/// Damages the head in a way that costs no event, so that the next start rebuilds it.
-pub fn damage_head(dir: &Path) {
-    let names = std::fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
+fn read_all(outbox: &Outbox, stream: Stream) -> Result<Vec<Stored>, String> {
+    let mut events: Vec<Stored> = Vec::new();
+    loop {
+        let after = events.last().map_or(0, |last| last.sequence);
+        let more = read(outbox, stream, after, 500)?;
+        if more.is_empty() {
+            return Ok(events);
+        }
+        events.extend(more);
+    }
+}
+
+/// Reads, again and again while a segment is being repaired.
+fn read(outbox: &Outbox, stream: Stream, after: u64, most: usize) -> Result<Vec<Stored>, String> {
+    let begin = Instant::now();
+    loop {
+        match outbox.read(stream, after, most, 1 << 20) {
+            Ok(events) => return Ok(events),
+            Err(error) if begin.elapsed() > PATIENCE => {
+                return Err(format!("{stream} cannot be read: {error}"));
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+/// What had to make room, from the reports in the alarm stream.
+fn given_up(alarms: &[Stored]) -> Vec<(Stream, RangeInclusive<u64>)> {
+    let events = alarms
+        .iter()
+        .map(|alarm| serde_json::from_slice::<Value>(&alarm.bytes).unwrap());
+    let quota = events.filter(|event| event["data"]["reason"] == "quota");
+    let range = |event: Value| {
+        let number = |name: &str| event["data"][name].as_u64().unwrap();
+        let stream = Stream::from_name(event["data"]["stream"].as_str().unwrap());
+        (stream.unwrap(), number("first")..=number("last"))
+    };
+    quota.map(range).collect()
+}
+
+/// Damages the head in a way that costs no event, so that the next start must rebuild it. A head that holds nothing
+/// but its last commit is left alone: nothing would prove that the commit had been finished.
+pub fn damage_head(dir: &Path) -> bool {
+    let names = std::fs::read_dir(dir).unwrap();
+    let paths = names.map(|entry| entry.unwrap().path());
     let is_segment = |path: &PathBuf| {
-        path.file_name()
-            .unwrap()
-            .to_string_lossy()
-            .starts_with("seg-")
+        let name = path.file_name().unwrap().to_string_lossy();
+        name.starts_with("seg-")
     };
-    let Some(head) = names.filter(is_segment).max() else {
-        return;
+    let Some(head) = paths.filter(is_segment).max() else {
+        return false;
     };
-    let file = std::fs::File::options()
-        .write(true)
-        .open(head.join("db"))
-        .unwrap();
-    std::os::unix::fs::FileExt::write_all_at(&file, &[0; 20], 0).unwrap();
+    let bytes = std::fs::read(head.join("db")).unwrap();
+    let records = bytes.windows(13).filter(|at| at.starts_with(b"FfR2"));
+    let commits: BTreeSet<&[u8]> = records.map(|record| &record[5..13]).collect();
+    let file = std::fs::File::options().write(true).open(head.join("db"));
+    if commits.len() > 1 {
+        file.unwrap().write_all_at(&[0; 20], 0).unwrap();
+    }
+    commits.len() > 1
 }

@@ -89,12 +89,13 @@ pub fn record(command: &Command, to: &Path) {
         .arg(command.get_program())
         .args(command.get_args())
         .stdout(Stdio::null())
-        .stderr(Stdio::null());
+        .stderr(Stdio::piped());
     for (name, value) in command.get_envs() {
         traced.env(name, value.unwrap_or_default());
     }
-    let status = traced.status().unwrap();
-    assert!(status.success(), "the traced part failed: {status}");
+    let output = traced.output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "the traced part failed: {errors}");
 }
 
 /// The calls of a trace that succeeded, by their begin, and how many lines it has.
