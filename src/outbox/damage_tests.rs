@@ -127,6 +127,16 @@ fn files(dir: &Path) -> Vec<PathBuf> {
     all
 }
 
+/// Flips a bit wherever the needle is: sled may have written a record more than once.
+fn spoil(bytes: &mut [u8], needle: &[u8]) {
+    let mut at = 0;
+    while let Some(found) = bytes[at..].windows(needle.len()).position(|w| w == needle) {
+        bytes[at + found] ^= 0x20;
+        at += found + 1;
+    }
+    assert!(at > 0);
+}
+
 #[test]
 fn leftovers_of_a_snapshot_do_not_matter() {
     let dir = tempdir();
@@ -174,12 +184,7 @@ fn one_flipped_bit_in_the_head_costs_no_more_than_one_event() {
     let db = Kind::Segment.path(dir.path(), head).join("db");
     let mut bytes = fs::read(&db).unwrap();
     let needle = b"round 11 event 1 ";
-    let mut at = 0;
-    while let Some(found) = bytes[at..].windows(needle.len()).position(|w| w == needle) {
-        bytes[at + found] ^= 0x20;
-        at += found + 1;
-    }
-    assert!(at > 0);
+    spoil(&mut bytes, needle);
     overwrite(&db, &bytes);
     let report = verify(dir.path()).unwrap();
     assert!(!report.faults.is_empty());
@@ -211,8 +216,7 @@ fn damage_met_while_reading_is_repaired_and_reported_without_a_restart() {
     let db = Kind::Segment.path(dir.path(), 2).join("db");
     let mut bytes = fs::read(&db).unwrap();
     let needle = b"round 5 event 1 ";
-    let found = bytes.windows(needle.len()).position(|w| w == needle);
-    bytes[found.unwrap()] ^= 1;
+    spoil(&mut bytes, needle);
     overwrite(&db, &bytes);
     let mut read = 0;
     for stream in Stream::ALL {
@@ -262,8 +266,7 @@ fn looking_changes_nothing_and_names_what_is_wrong() {
     let db = Kind::Segment.path(dir.path(), 1).join("db");
     let position = names.iter().position(|path| *path == db).unwrap();
     let mut damaged = before[position].clone();
-    let middle = damaged.iter().rposition(|byte| *byte != 0).unwrap() / 2;
-    damaged[middle] ^= 1;
+    spoil(&mut damaged, b"round 1 event 1 ");
     overwrite(&db, &damaged);
     let report = verify(dir.path()).unwrap();
     assert!(

@@ -42,13 +42,8 @@ pub fn probe(
     if let Some((_, fault)) = content.faults.first() {
         return Ok(Err(fault.clone()));
     }
-    for (stream, expected) in expected.iter() {
-        if let Some(range) = expected.difference(&content.present[stream]).iter().next() {
-            let (first, last) = range.into_inner();
-            return Ok(Err(format!(
-                "events {stream}/{first} to {last} are missing"
-            )));
-        }
+    if let Some(what) = content.present.lacks(expected) {
+        return Ok(Err(what));
     }
     match fs::remove_file(dir.join(RAW)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
