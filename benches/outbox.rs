@@ -144,7 +144,9 @@ impl Io {
         let io = std::fs::read_to_string("/proc/self/io").expect("/proc/self/io");
         let field = |name: &str| -> u64 {
             let value = io.lines().find_map(|line| line.strip_prefix(name));
-            value.and_then(|value| value.trim().parse().ok()).unwrap_or(0)
+            value
+                .and_then(|value| value.trim().parse().ok())
+                .unwrap_or(0)
         };
         Self {
             written: field("write_bytes:").saturating_sub(field("cancelled_write_bytes:")),

@@ -4,8 +4,9 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
+use super::index::Index;
 use super::ranges::{PerStream, RangeSet};
-use super::salvage;
+
 use super::segment::{Content, Segment, SegmentError};
 use super::space;
 use crate::durable;
@@ -66,13 +67,8 @@ fn open(
     if let Some((_, fault)) = content.faults.first() {
         return Ok(Err(fault.clone()));
     }
-    for (stream, expected) in expected.iter() {
-        if let Some(range) = expected.difference(&content.present[stream]).iter().next() {
-            let (first, last) = range.into_inner();
-            return Ok(Err(format!(
-                "events {stream}/{first} to {last} are missing"
-            )));
-        }
+    if let Some(what) = content.present.lacks(expected) {
+        return Ok(Err(what));
     }
     match fs::remove_file(dir.join(RAW)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -86,7 +82,7 @@ fn open(
 fn preserve(dir: &Path, durably: bool) -> io::Result<()> {
     let (db, raw, unfinished) = (dir.join("db"), dir.join(RAW), dir.join("db.raw.new"));
     let is_left = raw.exists();
-    let is_enough = is_left && salvage::covers(&raw, &db)?;
+    let is_enough = is_left && Index::covers(&raw, &db)?;
     let copy = || -> io::Result<()> {
         if !is_enough {
             let mut to = File::create(&unfinished)?;

@@ -22,7 +22,8 @@ pub const EVENT_BYTES: usize = 256 * 1024;
 /// What a record starts with.
 pub const MAGIC: &[u8; 4] = b"FfR2";
 const FIXED: usize = 4 + 1 + 4 + 4 + 8 + 1;
-const CRC: usize = 4;
+/// Bytes of the CRC before each event.
+pub const CRC: usize = 4;
 
 /// When a record was written: later is greater.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -130,10 +131,11 @@ fn read(bytes: &[u8]) -> Option<Record<'_>> {
     for (sequence, index) in (first..).zip(0..count) {
         let length = u32_at(bytes, FIXED + 4 * index)? as usize;
         let end = at.checked_add(CRC)?.checked_add(length)?;
-        let event = bytes
-            .get(at + CRC..end)
-            .filter(|event| u32_at(bytes, at) == Some(event_crc(stream, sequence, event)));
-        events.push(event);
+        events.push(whole(
+            stream,
+            sequence,
+            bytes.get(at..end).unwrap_or_default(),
+        ));
         at = end;
     }
     Some(Record {
@@ -142,6 +144,13 @@ fn read(bytes: &[u8]) -> Option<Record<'_>> {
         first,
         events,
     })
+}
+
+/// The event in `bytes`, which are its CRC and itself; `None` where they are damaged or another event's.
+#[must_use]
+pub fn whole(stream: Stream, sequence: u64, bytes: &[u8]) -> Option<&[u8]> {
+    let event = bytes.get(CRC..)?;
+    (u32_at(bytes, 0) == Some(event_crc(stream, sequence, event))).then_some(event)
 }
 
 /// The key of a record in its stream's tree: keys sort as numbers do.

@@ -17,6 +17,7 @@ use super::about::{About, Sealed};
 use super::ackfile::AckFile;
 use super::chain::{Chain, Layout, set_aside};
 use super::gaps::Gaps;
+use super::index::Index;
 use super::layout::{self, ACKS, GAPS, Kind, LOCK, MARKS};
 use super::marks::Marks;
 use super::probe::probe_unsealed;
@@ -267,7 +268,7 @@ impl Opening {
     fn read_head(&mut self, ordinal: u64, about: About) -> Result<(), SegmentError> {
         let dir = Kind::Segment.path(&self.layout.dir, ordinal);
         let gone = self.gaps.missing();
-        let proven = salvage::proven(&dir, &about)?;
+        let proven = Index::proven(&dir, &about)?;
         let expected = PerStream::new(|stream| {
             let start = about.start[stream.index()];
             let mut known = RangeSet::from_iter([start..=self.known[stream]]);

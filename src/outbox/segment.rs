@@ -77,17 +77,15 @@ impl Batch {
         }
     }
 
-    fn push(&mut self, sequence: u64, bytes: &[u8]) {
+    /// Adds an event, unless that is too much; then the batch is full.
+    pub fn push(&mut self, sequence: u64, bytes: Vec<u8>) {
         let size = self.bytes + bytes.len();
         if !self.events.is_empty() && size > self.max_bytes {
             self.full = true;
             return;
         }
         self.bytes = size;
-        self.events.push(Stored {
-            sequence,
-            bytes: bytes.to_vec(),
-        });
+        self.events.push(Stored { sequence, bytes });
         self.full = self.events.len() == self.max_events || size >= self.max_bytes;
     }
 }
@@ -195,7 +193,7 @@ impl Segment {
                     SegmentError::Damaged(format!("event {stream}/{sequence} is damaged"))
                 })?;
                 if sequence > after {
-                    batch.push(sequence, bytes);
+                    batch.push(sequence, bytes.to_vec());
                 }
             }
             Ok(true)
