@@ -17,6 +17,8 @@ use crate::event::Stream;
 /// Bytes looked at in one go, and the longest record.
 const WINDOW: usize = 1024 * 1024;
 const LONGEST: usize = EVENT_BYTES + 1024;
+/// Bytes read at once, at least.
+const CHUNK: usize = 64 * 1024;
 
 /// Where a whole event lies.
 #[derive(Clone, Copy, Debug)]
@@ -152,11 +154,19 @@ impl Index {
                 0 => window.len(),
                 _ => window.len().saturating_sub(LONGEST),
             };
-            for at in starts(&window).take_while(|at| *at < done) {
+            let mut next = 0;
+            while let Some(at) = start(&window, next).filter(|at| *at < done) {
                 let Some(bytes) = window.get(at..) else { break };
+                next = at + 1;
                 let Ok(record) = record::parse(bytes) else {
                     continue;
                 };
+                // Nothing starts inside a record that is whole.
+                if let Some(Some(last)) = record.events.last()
+                    && record.events.iter().all(Option::is_some)
+                {
+                    next = last.as_ptr_range().end.addr() - window.as_ptr().addr();
+                }
                 for (sequence, event) in record.numbered() {
                     let Some(event) = event else { continue };
                     if !keep(record.stream, sequence, record.turn.epoch) {
@@ -203,11 +213,13 @@ impl Index {
         if after >= until {
             return Ok(());
         }
+        let mut chunk = Chunk::default();
         for (&sequence, found) in self.events[stream].range(after + 1..=until) {
             if batch.is_full() {
                 break;
             }
-            batch.push(sequence, self.event(stream, sequence, found)?);
+            let event = self.event(stream, sequence, found, &mut chunk)?;
+            batch.push(sequence, event.to_vec());
         }
         Ok(())
     }
@@ -221,35 +233,73 @@ impl Index {
         stream: Stream,
         mut each: impl FnMut(u64, Vec<u8>) -> Result<(), SegmentError>,
     ) -> Result<(), SegmentError> {
+        let mut chunk = Chunk::default();
         for (&sequence, found) in &self.events[stream] {
-            each(sequence, self.event(stream, sequence, found)?)?;
+            let event = self.event(stream, sequence, found, &mut chunk)?;
+            each(sequence, event.to_vec())?;
         }
         Ok(())
     }
 
     /// The event's bytes, checked again: a device may have changed its mind.
-    fn event(&self, stream: Stream, sequence: u64, found: &Found) -> Result<Vec<u8>, SegmentError> {
-        let mut bytes = vec![0; CRC + found.length];
-        if let Some(file) = self.files.get(found.file) {
-            match file.read_exact_at(&mut bytes, found.at) {
-                // Too short is as damaged as wrong.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {}
-                outcome => outcome?,
-            }
+    fn event<'a>(
+        &self,
+        stream: Stream,
+        sequence: u64,
+        found: &Found,
+        chunk: &'a mut Chunk,
+    ) -> Result<&'a [u8], SegmentError> {
+        let length = CRC + found.length;
+        if chunk.bytes(found, length).is_none()
+            && let Some(file) = self.files.get(found.file)
+        {
+            chunk.fill(file, found, length)?;
         }
-        record::whole(stream, sequence, &bytes)
-            .map(<[u8]>::to_vec)
+        chunk
+            .bytes(found, length)
+            .and_then(|bytes| record::whole(stream, sequence, bytes))
             .ok_or_else(|| SegmentError::Damaged(format!("event {stream}/{sequence} is damaged")))
     }
 }
 
-/// Where records may start.
-fn starts(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
-    bytes
-        .windows(record::MAGIC.len())
-        .enumerate()
-        .filter(|(_, window)| window == record::MAGIC)
-        .map(|(at, _)| at)
+/// Part of a file: events that follow each other lie close together.
+#[derive(Default)]
+struct Chunk {
+    file: usize,
+    at: u64,
+    bytes: Vec<u8>,
+}
+
+impl Chunk {
+    fn bytes(&self, found: &Found, length: usize) -> Option<&[u8]> {
+        let from = usize::try_from(found.at.checked_sub(self.at)?).ok()?;
+        let bytes = self.bytes.get(from..from.checked_add(length)?)?;
+        (self.file == found.file).then_some(bytes)
+    }
+
+    /// Reads what lies from there on, as far as the file goes.
+    fn fill(&mut self, file: &File, found: &Found, length: usize) -> io::Result<()> {
+        (self.file, self.at) = (found.file, found.at);
+        self.bytes.resize(length.max(CHUNK), 0);
+        let mut filled = 0;
+        while let Some(rest) = self.bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match file.read_at(rest, found.at + filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.bytes.truncate(filled);
+        Ok(())
+    }
+}
+
+/// Where the next record may start, from `from` on.
+fn start(bytes: &[u8], from: usize) -> Option<usize> {
+    let mut windows = bytes.get(from..)?.windows(record::MAGIC.len());
+    let at = windows.position(|window| window == record::MAGIC)?;
+    Some(from + at)
 }
 
 #[cfg(test)]
