@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastrand::Rng;
 use footfall::clock::{SharedClock, SystemClock};
@@ -30,8 +30,9 @@ const KEPT: usize = 2;
 /// Room for all of it, and room for a few segments. A quarter of it is the reserve.
 pub const ROOMY: u64 = 24 << 20;
 pub const NARROW: u64 = 6 << 20;
-/// How long a read is tried again while a segment is being repaired: far more than it takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How often, and after which pause, a read is tried again while a segment is being repaired: far more than it takes.
+const TRIES: usize = 3000;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The streams that are used.
 const STREAMS: [Stream; 3] = [Stream::Count, Stream::Alarm, Stream::Diagnostic];
@@ -306,16 +307,15 @@ fn read_all(outbox: &Outbox, stream: Stream) -> Result<Vec<Stored>, String> {
 
 /// Reads, again and again while a segment is being repaired.
 fn read(outbox: &Outbox, stream: Stream, after: u64, most: usize) -> Result<Vec<Stored>, String> {
-    let begin = Instant::now();
-    loop {
-        match outbox.read(stream, after, most, 1 << 20) {
-            Ok(events) => return Ok(events),
-            Err(error) if begin.elapsed() > PATIENCE => {
-                return Err(format!("{stream} cannot be read: {error}"));
-            }
-            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+    let mut outcome = outbox.read(stream, after, most, 1 << 20);
+    for _ in 0..TRIES {
+        if outcome.is_ok() {
+            break;
         }
+        std::thread::sleep(PAUSE);
+        outcome = outbox.read(stream, after, most, 1 << 20);
     }
+    outcome.map_err(|error| format!("{stream} cannot be read: {error}"))
 }
 
 /// What had to make room, from the reports in the alarm stream.
