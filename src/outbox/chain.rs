@@ -225,7 +225,7 @@ impl Chain {
         };
         about.store(&new)?;
         layout::rename(dir, Kind::New, Kind::Segment, ordinal)?;
-        let segment = Segment::open(&Kind::Segment.path(dir, ordinal), *cache_bytes)?;
+        let segment = Segment::open_made(&Kind::Segment.path(dir, ordinal), *cache_bytes)?;
         self.about = about;
         self.ordinal = ordinal;
         self.unbegun = None;
