@@ -268,7 +268,8 @@ impl Opening {
     fn read_head(&mut self, ordinal: u64, about: About) -> Result<(), SegmentError> {
         let dir = Kind::Segment.path(&self.layout.dir, ordinal);
         let gone = self.gaps.missing();
-        let proven = Index::proven(&dir, &about)?;
+        let index = Index::unsealed(&dir, &about)?;
+        let proven = index.proven();
         let expected = PerStream::new(|stream| {
             let start = about.start[stream.index()];
             let mut known = RangeSet::from_iter([start..=self.known[stream]]);
@@ -277,9 +278,10 @@ impl Opening {
         });
         self.raise_known(PerStream::new(|stream| proven[stream].last().unwrap_or(0)));
         match probe_unsealed(&dir, self.layout.cache_bytes, &expected)? {
-            Ok((segment, content)) => {
+            Ok((segment, mut content)) => {
                 self.epoch = self.epoch.max(content.epoch + 1);
                 self.lower_floor(&about.start);
+                Self::take_last_commit(&index, &about, &segment, &mut content.present)?;
                 self.head = Some(FoundHead {
                     ordinal,
                     about,
@@ -293,6 +295,30 @@ impl Opening {
                 self.salvage(ordinal, &about, &why)
             }
         }
+    }
+
+    /// Puts back what is whole in the raw files and sled does not show. That is the last commit: cut off by a power cut
+    /// before anybody was told of it, or finished and damaged since. Nothing proves which, so its events keep their numbers.
+    fn take_last_commit(
+        index: &Index,
+        about: &About,
+        segment: &Segment,
+        present: &mut PerStream<RangeSet>,
+    ) -> Result<(), SegmentError> {
+        // Still that commit: should this be cut off as well, it proves nothing.
+        let turn = index.newest();
+        let mut any = false;
+        for stream in Stream::ALL {
+            let start = about.start[stream.index()];
+            let next = present[stream].last().map_or(start, |last| last + 1);
+            let events = index.following(stream, next)?;
+            if let Some(more) = (events.len() as u64).checked_sub(1) {
+                salvage::put(segment, stream, turn, next, &events)?;
+                present[stream].insert(next..=next + more);
+                any = true;
+            }
+        }
+        if any { segment.commit() } else { Ok(()) }
     }
 
     /// Rebuilds a damaged segment from its raw files; it is sealed then.
