@@ -33,6 +33,9 @@ use crate::event::{GapReason, OutboxGap, Stream};
 const LOCK_TRIES: u32 = 30;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
+/// Threads that read what segments say about themselves.
+const READERS: usize = 4;
+
 /// Events that a segment of unknown limit may have held.
 const DEFAULT_LIMIT: u64 = 50_000;
 
@@ -99,6 +102,26 @@ pub fn open(layout: Layout, clock: SharedClock) -> Result<(Chain, Recovery), Out
         })
 }
 
+/// What every segment says about itself. After a reboot each is a wait for the disk, so some are read at once.
+fn load_abouts(dir: &Path) -> io::Result<BTreeMap<u64, Option<About>>> {
+    let ordinals: Vec<u64> = layout::ordinals(dir, Kind::Segment)?.into_iter().collect();
+    let load = |ordinals: &[u64]| -> io::Result<Vec<(u64, Option<About>)>> {
+        let ordinals = ordinals.iter();
+        let each = ordinals.map(|&n| Ok((n, About::load(&Kind::Segment.path(dir, n))?)));
+        each.collect()
+    };
+    let parts = ordinals.chunks(ordinals.len().div_ceil(READERS).max(1));
+    let loaded: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || load(part))).collect();
+        threads.into_iter().map(|thread| thread.join()).collect()
+    });
+    let mut abouts = BTreeMap::new();
+    for part in loaded {
+        abouts.extend(part.unwrap_or_else(|_| Err(io::Error::other("a thread stopped")))?);
+    }
+    Ok(abouts)
+}
+
 /// The head as it was found, whole.
 struct FoundHead {
     ordinal: u64,
@@ -137,10 +160,7 @@ impl Opening {
         let (ack_file, acks) = AckFile::open(&dir.join(ACKS))?;
         let (marks, marked) = Marks::open(&dir.join(MARKS))?;
         let gaps = Gaps::load(&dir.join(GAPS))?;
-        let mut abouts = BTreeMap::new();
-        for ordinal in layout::ordinals(&dir, Kind::Segment)? {
-            abouts.insert(ordinal, About::load(&Kind::Segment.path(&dir, ordinal))?);
-        }
+        let abouts = load_abouts(&dir)?;
         let epochs = abouts.values().flatten().flat_map(|about| &about.epochs);
         let epoch = 1 + epochs.map(|(epoch, _)| *epoch).max().unwrap_or(0);
         let reserved = acks.as_ref().map(|acks| acks.reserved).unwrap_or_default();
