@@ -37,6 +37,13 @@ pub struct Index {
     events: PerStream<BTreeMap<u64, Found>>,
 }
 
+/// What was written in one turn.
+#[derive(Debug)]
+pub struct Commit {
+    pub turn: Turn,
+    pub events: PerStream<BTreeMap<u64, Vec<u8>>>,
+}
+
 impl Index {
     /// Searches the segment's files for events that `keep` (stream, number, epoch) accepts. Of several
     /// with one number the latest counts.
@@ -83,8 +90,7 @@ impl Index {
     }
 
     /// When the last record was written.
-    #[must_use]
-    pub fn newest(&self) -> Turn {
+    fn newest(&self) -> Turn {
         let turns = self.events.0.iter().flat_map(BTreeMap::values);
         turns.map(|found| found.turn).max().unwrap_or_default()
     }
@@ -101,20 +107,24 @@ impl Index {
         })
     }
 
-    /// The stream's events from `next` on, as far as none is missing.
+    /// The whole events of the last commit, which nothing proves.
     ///
     /// # Errors
-    /// [`SegmentError`].
-    pub fn following(&self, stream: Stream, next: u64) -> Result<Vec<Vec<u8>>, SegmentError> {
+    /// Any I/O error.
+    pub fn last_commit(&self) -> Result<Commit, SegmentError> {
+        let turn = self.newest();
+        let mut events = PerStream::<BTreeMap<u64, Vec<u8>>>::default();
         let mut chunk = Chunk::default();
-        let mut events = Vec::new();
-        for (expected, (&sequence, found)) in (next..).zip(self.events[stream].range(next..)) {
-            if sequence != expected {
-                break;
+        for (stream, found) in self.events.iter() {
+            for (&sequence, found) in found.iter().filter(|(_, found)| found.turn == turn) {
+                match self.event(stream, sequence, found, &mut chunk) {
+                    Ok(event) => drop(events[stream].insert(sequence, event.to_vec())),
+                    Err(SegmentError::Damaged(_)) => {}
+                    Err(error) => return Err(error),
+                }
             }
-            events.push(self.event(stream, sequence, found, &mut chunk)?.to_vec());
         }
-        Ok(events)
+        Ok(Commit { turn, events })
     }
 
     /// Whether file `copy` holds every whole event that `files` hold, in the same or a later state.

@@ -17,7 +17,7 @@ use super::about::{About, Sealed};
 use super::ackfile::AckFile;
 use super::chain::{Chain, Layout, set_aside};
 use super::gaps::Gaps;
-use super::index::Index;
+use super::index::{Commit, Index};
 use super::layout::{self, ACKS, GAPS, Kind, LOCK, MARKS};
 use super::marks::Marks;
 use super::probe::probe_unsealed;
@@ -289,7 +289,8 @@ impl Opening {
         let dir = Kind::Segment.path(&self.layout.dir, ordinal);
         let gone = self.gaps.missing();
         let index = Index::unsealed(&dir, &about)?;
-        let proven = index.proven();
+        // Before sled opens: it zeroes what it does not show.
+        let (proven, mut last) = (index.proven(), index.last_commit()?);
         let expected = PerStream::new(|stream| {
             let start = about.start[stream.index()];
             let mut known = RangeSet::from_iter([start..=self.known[stream]]);
@@ -301,7 +302,7 @@ impl Opening {
             Ok((segment, mut content)) => {
                 self.epoch = self.epoch.max(content.epoch + 1);
                 self.lower_floor(&about.start);
-                Self::take_last_commit(&index, &about, &segment, &mut content.present)?;
+                Self::take_back(&mut last, &about, &segment, &mut content.present)?;
                 self.head = Some(FoundHead {
                     ordinal,
                     about,
@@ -317,28 +318,28 @@ impl Opening {
         }
     }
 
-    /// Puts back what is whole in the raw files and sled does not show. That is the last commit: cut off by a power cut
-    /// before anybody was told of it, or finished and damaged since. Nothing proves which, so its events keep their numbers.
-    fn take_last_commit(
-        index: &Index,
+    /// Puts back what was whole of the last commit and sled does not show: cut off by a power cut before anybody was told
+    /// of it, or finished and damaged since. Nothing proves which, so its events keep their numbers.
+    fn take_back(
+        commit: &mut Commit,
         about: &About,
         segment: &Segment,
         present: &mut PerStream<RangeSet>,
     ) -> Result<(), SegmentError> {
-        // Still that commit: should this be cut off as well, it proves nothing.
-        let turn = index.newest();
-        let mut any = false;
         for stream in Stream::ALL {
             let start = about.start[stream.index()];
-            let next = present[stream].last().map_or(start, |last| last + 1);
-            let events = index.following(stream, next)?;
-            if let Some(more) = (events.len() as u64).checked_sub(1) {
-                salvage::put(segment, stream, turn, next, &events)?;
-                present[stream].insert(next..=next + more);
-                any = true;
+            let first = present[stream].last().map_or(start, |last| last + 1);
+            let mut next = first;
+            let mut events = Vec::new();
+            while let Some(event) = commit.events[stream].remove(&next) {
+                events.push(event);
+                next += 1;
             }
+            // Still that commit: should this be cut off as well, it proves nothing.
+            salvage::put(segment, stream, commit.turn, first, &events)?;
+            present[stream].insert(first..=next - 1);
         }
-        if any { segment.commit() } else { Ok(()) }
+        segment.commit()
     }
 
     /// Rebuilds a damaged segment from its raw files; it is sealed then.
