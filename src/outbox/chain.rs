@@ -13,10 +13,12 @@ use std::sync::{Arc, MutexGuard};
 use super::about::{About, Sealed};
 use super::ackfile::{AckFile, Acks};
 use super::gaps::{Gap, Gaps};
+use super::index::Index;
 use super::layout::{self, Kind};
 use super::marks::Marks;
 use super::probe::probe;
 use super::ranges::{PerStream, RangeSet};
+use super::record::Turn;
 use super::salvage;
 use super::segment::{Segment, SegmentError, directory_bytes};
 use super::space::Space;
@@ -54,6 +56,8 @@ pub struct Chain {
     pub gaps: Gaps,
     /// Number of this start of the outbox.
     pub epoch: u32,
+    /// Number of the commit that comes next.
+    pub commit: u32,
     pub reserved: PerStream<u64>,
     /// Number of the head.
     pub ordinal: u64,
@@ -87,10 +91,15 @@ impl Chain {
         let last = self.shared.state().last();
         self.reserve(&PerStream::new(|s| last[s] + events[s].len() as u64))?;
         let head = self.head()?;
+        let turn = Turn {
+            epoch: self.epoch,
+            commit: self.commit,
+        };
         for (stream, events) in events.iter() {
-            salvage::put(&head, stream, self.epoch, last[stream] + 1, events)?;
+            salvage::put(&head, stream, turn, last[stream] + 1, events)?;
         }
         head.commit()?;
+        self.commit += 1;
         let mut state = self.shared.state();
         for (stream, events) in events.iter().filter(|(_, events)| !events.is_empty()) {
             let first = last[stream] + 1;
@@ -343,12 +352,13 @@ impl Chain {
         let shared = Arc::clone(&self.shared);
         let _tail = Self::hold_tail(&shared, ordinal);
         let dir = Kind::Segment.path(&self.layout.dir, ordinal);
-        match probe(&dir, self.layout.cache_bytes, &expected)? {
+        match Index::sealed(&dir, &expected) {
             Ok(_) => Ok(()),
-            Err(why) => {
+            Err(SegmentError::Damaged(why)) => {
                 let about = About::load(&dir)?.unwrap_or_else(|| About::unknown(&expected));
                 self.rebuild(ordinal, &about, &expected, &why)
             }
+            Err(error) => Err(error),
         }
     }
 
@@ -368,6 +378,16 @@ impl Chain {
         let lost = PerStream::new(|stream| expected[stream].difference(&saved[stream]));
         self.alarms.push(set_aside(dir, ordinal, why, &lost));
         let bytes = directory_bytes(&Kind::Segment.path(dir, ordinal));
+        // The losses are noted durably before they can be stored as settled.
+        let acked = self.shared.state().acked();
+        let unacked = PerStream::new(|stream| lost[stream].difference(&acked[stream]));
+        let mut gaps = self.gaps.clone();
+        for (stream, lost) in unacked.iter() {
+            gaps.add(stream, lost, GapReason::Corruption);
+        }
+        gaps.unreport(&unacked[Stream::Alarm]);
+        gaps.store(&dir.join(layout::GAPS))?;
+        self.gaps = gaps;
         let mut state = self.shared.state();
         if saved.iter().any(|(_, set)| set.total() > 0) {
             let present = saved;
@@ -378,23 +398,27 @@ impl Chain {
         for (stream, lost) in lost.iter() {
             let stream_state = &mut state.streams[stream];
             stream_state.absent.extend(lost);
-            self.gaps.add(
-                stream,
-                &lost.difference(&stream_state.acked),
-                GapReason::Corruption,
-            );
             stream_state.acked.extend(lost);
         }
         Ok(())
     }
 
-    /// Plans the reports of losses that have none and stores the plan; returns them in order.
+    /// Plans the reports of losses that have none and stores the plan; returns those that come now, in order.
     ///
     /// # Errors
     /// Any I/O error; the losses then still have no report.
     pub fn plan_reports(&mut self) -> io::Result<Vec<Gap>> {
+        if self.gaps.0.iter().all(|gap| gap.report.is_some()) {
+            return Ok(Vec::new());
+        }
+        let alarms = self.shared.state().streams[Stream::Alarm].clone();
         let mut gaps = self.gaps.clone();
-        let planned = gaps.plan(self.shared.state().streams[Stream::Alarm].last + 1);
+        gaps.join(&alarms.acked);
+        if gaps.trim(&alarms.acked) {
+            self.store_acks()?;
+            self.store_acks()?;
+        }
+        let planned = gaps.plan(alarms.last + 1, &alarms.acked);
         if !planned.is_empty() {
             gaps.store(&self.layout.dir.join(layout::GAPS))?;
             self.gaps = gaps;

@@ -28,7 +28,7 @@ const QUEUE: usize = 1024;
 pub struct Options {
     /// An existing directory that the daemon may write in.
     pub dir: PathBuf,
-    /// Cache of one sled database, bytes; at most two are open at a time.
+    /// Cache of one sled database, bytes; only the head is open, and for a moment one that is written anew.
     pub cache_bytes: u64,
     /// Events in one segment, at most.
     pub segment_events: u64,
@@ -65,7 +65,6 @@ struct Inner {
     closing: watch::Sender<bool>,
     shared: Arc<Shared>,
     dir: PathBuf,
-    cache_bytes: u64,
     quota: u64,
     writer: Mutex<Option<JoinHandle<Result<(), OutboxError>>>>,
 }
@@ -93,10 +92,9 @@ impl Outbox {
         linger: Duration,
     ) -> Result<(Self, Recovery), OutboxError> {
         let dir = options.dir.clone();
-        let cache_bytes = options.cache_bytes;
         let layout = Layout {
             dir: options.dir,
-            cache_bytes,
+            cache_bytes: options.cache_bytes,
             segment_events: options.segment_events.max(1),
             segment_age_s: i64::try_from(options.segment_age.as_secs()).unwrap_or(i64::MAX),
             kept_segments: options.kept_segments,
@@ -120,7 +118,6 @@ impl Outbox {
             closing,
             shared,
             dir,
-            cache_bytes,
             writer: Mutex::new(Some(thread)),
         };
         Ok((Self(Arc::new(inner)), recovery))
@@ -232,14 +229,9 @@ impl Queue for Outbox {
         max_events: usize,
         max_bytes: usize,
     ) -> Result<Vec<Stored>, OutboxError> {
-        let Inner {
-            shared,
-            dir,
-            cache_bytes,
-            ..
-        } = &*self.0;
+        let Inner { shared, dir, .. } = &*self.0;
         let batch = Batch::new(max_events, max_bytes);
-        reader::read(shared, dir, *cache_bytes, stream, after, batch)
+        reader::read(shared, dir, stream, after, batch)
     }
 
     fn ack(&self, stream: Stream, range: RangeInclusive<u64>) -> Result<(), OutboxError> {

@@ -139,6 +139,18 @@ impl FromIterator<RangeInclusive<u64>> for RangeSet {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PerStream<T>(pub [T; 4]);
 
+impl PerStream<RangeSet> {
+    /// The first of the `expected` numbers that are not there, in plain words.
+    #[must_use]
+    pub fn lacks(&self, expected: &Self) -> Option<String> {
+        expected.iter().find_map(|(stream, expected)| {
+            let missing = expected.difference(&self[stream]);
+            let (first, last) = missing.iter().next()?.into_inner();
+            Some(format!("events {stream}/{first} to {last} are missing"))
+        })
+    }
+}
+
 impl<T> PerStream<T> {
     /// Builds one value per stream.
     pub fn new(make: impl FnMut(Stream) -> T) -> Self {

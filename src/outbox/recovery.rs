@@ -17,9 +17,10 @@ use super::about::{About, Sealed};
 use super::ackfile::AckFile;
 use super::chain::{Chain, Layout, set_aside};
 use super::gaps::Gaps;
+use super::index::Index;
 use super::layout::{self, ACKS, GAPS, Kind, LOCK, MARKS};
 use super::marks::Marks;
-use super::probe::probe;
+use super::probe::probe_unsealed;
 use super::ranges::{PerStream, RangeSet};
 use super::salvage;
 use super::segment::{Segment, SegmentError, directory_bytes};
@@ -244,7 +245,7 @@ impl Opening {
     /// Reads a segment that should be sealed and is not, and seals it.
     fn seal(&mut self, ordinal: u64, about: Option<About>) -> Result<(), SegmentError> {
         let dir = Kind::Segment.path(&self.layout.dir, ordinal);
-        match probe(&dir, self.layout.cache_bytes, &PerStream::default())? {
+        match probe_unsealed(&dir, self.layout.cache_bytes, &PerStream::default())? {
             Ok((segment, content)) => {
                 drop(segment);
                 let bytes = directory_bytes(&dir);
@@ -267,11 +268,15 @@ impl Opening {
     fn read_head(&mut self, ordinal: u64, about: About) -> Result<(), SegmentError> {
         let dir = Kind::Segment.path(&self.layout.dir, ordinal);
         let gone = self.gaps.missing();
+        let proven = Index::proven(&dir, &about)?;
         let expected = PerStream::new(|stream| {
-            let known = RangeSet::from_iter([about.start[stream.index()]..=self.known[stream]]);
+            let start = about.start[stream.index()];
+            let mut known = RangeSet::from_iter([start..=self.known[stream]]);
+            known.extend(&proven[stream]);
             known.difference(&gone[stream])
         });
-        match probe(&dir, self.layout.cache_bytes, &expected)? {
+        self.raise_known(PerStream::new(|stream| proven[stream].last().unwrap_or(0)));
+        match probe_unsealed(&dir, self.layout.cache_bytes, &expected)? {
             Ok((segment, content)) => {
                 self.epoch = self.epoch.max(content.epoch + 1);
                 self.lower_floor(&about.start);
@@ -411,6 +416,7 @@ impl Opening {
             marks: self.marks,
             gaps: self.gaps,
             epoch: self.epoch,
+            commit: 1,
             reserved: self.reserved,
             ordinal: next,
             unbegun: Some(next),

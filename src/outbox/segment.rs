@@ -77,17 +77,15 @@ impl Batch {
         }
     }
 
-    fn push(&mut self, sequence: u64, bytes: &[u8]) {
+    /// Adds an event, unless that is too much; then the batch is full.
+    pub fn push(&mut self, sequence: u64, bytes: Vec<u8>) {
         let size = self.bytes + bytes.len();
         if !self.events.is_empty() && size > self.max_bytes {
             self.full = true;
             return;
         }
         self.bytes = size;
-        self.events.push(Stored {
-            sequence,
-            bytes: bytes.to_vec(),
-        });
+        self.events.push(Stored { sequence, bytes });
         self.full = self.events.len() == self.max_events || size >= self.max_bytes;
     }
 }
@@ -195,7 +193,7 @@ impl Segment {
                     SegmentError::Damaged(format!("event {stream}/{sequence} is damaged"))
                 })?;
                 if sequence > after {
-                    batch.push(sequence, bytes);
+                    batch.push(sequence, bytes.to_vec());
                 }
             }
             Ok(true)
@@ -213,7 +211,7 @@ impl Segment {
                 match record {
                     Err(why) => content.faults.push((stream, why)),
                     Ok(record) => {
-                        content.epoch = content.epoch.max(record.epoch);
+                        content.epoch = content.epoch.max(record.turn.epoch);
                         for (sequence, event) in record.numbered() {
                             match event {
                                 Some(_) => content.present[stream].insert(sequence..=sequence),
@@ -402,6 +400,11 @@ fn is_locked(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
+    const TURN: record::Turn = record::Turn {
+        epoch: 1,
+        commit: 1,
+    };
+
     fn events(first: u64, count: u64) -> Vec<Vec<u8>> {
         (first..first + count)
             .map(|n| format!("event {n}").into_bytes())
@@ -414,7 +417,7 @@ mod tests {
         let dir = tmp.path().join("seg");
         let mut segment = Segment::create(&dir, 1 << 20).unwrap();
         for first in [1, 4, 7] {
-            let record = record::encode(Stream::Count, 1, first, &events(first, 3));
+            let record = record::encode(Stream::Count, TURN, first, &events(first, 3));
             segment.put(Stream::Count, first, record).unwrap();
         }
         segment.commit().unwrap();
@@ -449,7 +452,7 @@ mod tests {
     fn limits_of_a_batch_are_kept_but_one_event_always_goes_in() {
         let tmp = tempfile::tempdir().unwrap();
         let segment = Segment::create(&tmp.path().join("seg"), 1 << 20).unwrap();
-        let record = record::encode(Stream::Alarm, 1, 1, &events(1, 9));
+        let record = record::encode(Stream::Alarm, TURN, 1, &events(1, 9));
         segment.put(Stream::Alarm, 1, record).unwrap();
         let read = |max_events, max_bytes| {
             let mut batch = Batch::new(max_events, max_bytes);

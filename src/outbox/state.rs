@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
 use super::StreamStat;
+use super::index::Index;
 use super::ranges::{PerStream, RangeSet};
 use super::segment::Segment;
 use crate::event::Stream;
@@ -174,10 +174,10 @@ impl State {
     }
 }
 
-/// A sealed segment kept open for the next read.
+/// A sealed segment kept at hand for the next read.
 pub struct Tail {
     pub ordinal: u64,
-    pub segment: Arc<Segment>,
+    pub index: Arc<Index>,
     /// Read since the writer last looked.
     pub used: bool,
 }
@@ -196,8 +196,6 @@ pub struct Shared {
     pub used: Gauge,
     /// Events that gave way in the queue, per stream.
     pub not_stored: PerStream<Counter>,
-    /// A reader found no room to open a segment.
-    pub wants_room: AtomicBool,
 }
 
 impl Shared {
@@ -213,7 +211,6 @@ impl Shared {
             turns: Counter::default(),
             used: Gauge::default(),
             not_stored: PerStream::default(),
-            wants_room: AtomicBool::new(false),
         }
     }
 
@@ -222,7 +219,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Locks the cached sealed segment; it may be opened under this lock.
+    /// Locks the cached sealed segment; it may be searched under this lock.
     pub fn tail(&self) -> MutexGuard<'_, Option<Tail>> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }

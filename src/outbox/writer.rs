@@ -3,7 +3,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -331,9 +330,6 @@ impl Writer {
             self.chain.store_acks()?;
         }
         self.chain.drop_acked()?;
-        if self.chain.shared.wants_room.swap(false, Ordering::Relaxed) {
-            self.chain.make_room()?;
-        }
         if self.chain.must_measure
             || now.saturating_sub(self.measured) >= MEASURE
             || self.chain.space.is_low()
