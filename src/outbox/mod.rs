@@ -163,4 +163,6 @@ pub trait Queue: Send + Sync + 'static {
 #[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod tests;

@@ -352,11 +352,12 @@ impl Opening {
                 |n| n <= alarm.last && (!alarm.absent.contains(n) || alarm.acked.contains(n));
             gap.report = gap.report.filter(|&n| made(n));
         }
-        // Below the oldest segment everything is settled.
+        // Below the oldest segment everything is settled once the cloud has the report, which may still be given up.
         let floor = self.floor;
+        let settled = |report| alarm.acked.contains(report);
         self.gaps
             .0
-            .retain(|gap| gap.report.is_none() || gap.last >= floor[gap.stream]);
+            .retain(|gap| gap.last >= floor[gap.stream] || !gap.report.is_some_and(settled));
         let noted = self.gaps.missing();
         for (stream, state) in streams.iter() {
             let lost = state

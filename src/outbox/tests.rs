@@ -319,7 +319,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
     fn the_outbox_behaves_as_a_map_that_forgets_only_what_is_acknowledged(
