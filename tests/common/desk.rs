@@ -379,6 +379,17 @@ impl Life {
         serde_json::from_slice(&self.bytes().await).unwrap()
     }
 
+    /// The next answer to the command of this number. After a restart older ones may come again first.
+    pub async fn answer_to(&mut self, number: u8) -> Value {
+        let id = json!(CommandId::from_random([number; 16]));
+        loop {
+            let answer = self.answer().await;
+            if answer["id"] == id {
+                return answer;
+            }
+        }
+    }
+
     /// No answer is left: the next command's answer is the next.
     pub async fn is_quiet(&mut self, world: &World) {
         let last = world.named(254, "ping", json!({}));
