@@ -2,6 +2,7 @@
 
 mod cameras;
 mod commands;
+mod diagnostics;
 mod fleet;
 mod live;
 mod sensors;
@@ -23,6 +24,7 @@ pub use cameras::{line_names, line_settings, pipeline, preview_line};
 pub use fleet::Fleet;
 
 use self::commands::InForce;
+use self::diagnostics::Collector;
 use self::live::LiveConfig;
 use crate::clock::{Clock, SharedClock, SystemClock};
 use crate::command::counters::Counters;
@@ -127,24 +129,28 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
         link: link_watch.clone(),
         outbox: outbox.clone(),
     });
+    let collector = Arc::new(Collector {
+        owner: live.owner.clone(),
+        sources: Arc::clone(&sources),
+    });
     let leave = Arc::new(Notify::new());
     let (stop_commands, commands_stopped) = watch::channel(false);
-    let (mut desk, mut worker): (Option<Arc<dyn Desk>>, _) = (None, None);
+    let (mut desk, mut hands): (Option<Arc<dyn Desk>>, _) = (None, None);
     if let (Some(link), false) = (&link, keys.is_empty()) {
         let opened = tokio::task::block_in_place(|| {
             commands::open(
                 keys,
                 link.topics().clone(),
                 &live,
-                &sources,
+                &collector,
                 counters,
                 Arc::clone(&leave),
             )
         });
         match opened {
-            Ok((dispatcher, hands)) => {
+            Ok((dispatcher, obeying)) => {
                 desk = Some(dispatcher);
-                worker = Some(hands);
+                hands = Some(obeying);
             }
             Err(why) => {
                 error!(%why, "no commands: their journal cannot be opened; check the storage; counting goes on")
@@ -191,7 +197,12 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
     let access = status::Access::from(&config.status);
     let page = tokio::spawn(tasks::serve(
         config.status.listen.clone(),
-        status::Site::new(Arc::clone(&sources), access, io_stopped.clone()),
+        status::Site::new(
+            Arc::clone(&sources),
+            access,
+            Some(Arc::new(move || collector.collect())),
+            io_stopped.clone(),
+        ),
         io_stopped.clone(),
     ));
     let tally = tokio::spawn(tasks::keep_tally(
@@ -227,8 +238,9 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
     }
     live.set(&config).await;
     // Only now: a command must not meet half a crew.
-    if let Some(worker) = worker {
-        tokio::spawn(worker.run(commands_stopped));
+    if let Some(hands) = hands {
+        tokio::spawn(hands.worker.run(commands_stopped.clone()));
+        tokio::spawn(hands.desired.run(commands_stopped));
     }
     let feeding = tokio::spawn(watchdog::feed(
         Arc::clone(&fleet),

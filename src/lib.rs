@@ -19,6 +19,7 @@
 //! - [`command`]: signed commands from the cloud, obeyed once and answered
 //! - [`status`]: the technician's page, the API and the health checks
 //! - [`system`]: facts about the host and about this process
+//! - [`diagnostics`]: what somebody far away needs to see, in one file without secrets
 //! - [`supervise`]: restarts what panics, drains in order
 //! - [`app`]: wires all of it; the only place that knows every room
 //! - [`cli`]: one file per subcommand
@@ -33,6 +34,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod demo;
+pub mod diagnostics;
 pub mod durable;
 pub mod event;
 pub mod logging;

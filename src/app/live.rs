@@ -81,6 +81,9 @@ impl LiveConfig {
                 .change
                 .patched(&patch, &self.owner)
                 .map_err(ChangeFault::Invalid)?,
+            Wish::Whole(patch) => Overlay::default()
+                .patched(&patch, &self.owner)
+                .map_err(ChangeFault::Invalid)?,
             Wish::Before => kept.before.clone(),
             Wish::Owners => Overlay::default(),
         };

@@ -10,6 +10,7 @@
 //! While none has, new commands are refused. The file holds neither the envelope nor, once a command has ended, its
 //! arguments.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tracing::warn;
 
 use super::id::CommandId;
@@ -137,6 +138,32 @@ impl Journal {
         Ok((journal, open))
     }
 
+    /// The commands remembered in `dir`, the latest first: what was asked and what became of it, without arguments and
+    /// results. Touches nothing.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn summary(dir: &Path) -> io::Result<Vec<Value>> {
+        let mut entries: Vec<Entry> = Vec::new();
+        for file in fs::read_dir(dir.join("commands"))? {
+            entries.extend(read::<Entry>(&file?.path())?);
+        }
+        entries.sort_by_key(|entry| (Reverse(entry.exp), entry.id.clone()));
+        let brief = |entry: Entry| {
+            json!({
+                "id": entry.id,
+                "kid": entry.kid,
+                "name": entry.name,
+                "seq": entry.seq,
+                "state": entry.state,
+                "time": entry.time,
+                "error": entry.error.map(|trouble| trouble.code),
+                "answered": entry.answered,
+            })
+        };
+        Ok(entries.into_iter().map(brief).collect())
+    }
+
     /// The latest moment this box has known for sure: whatever the clock says, it is later.
     #[must_use]
     pub fn floor(&self) -> Timestamp {
@@ -239,14 +266,15 @@ impl Journal {
     }
 }
 
-fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
+/// Writes a small file with its checksum.
+pub(super) fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
     let json = serde_json::to_string(value)?;
     let crc = crc32c::crc32c(json.as_bytes());
     durable::write(path, format!("{crc:08x}\n{json}\n").as_bytes())
 }
 
 /// `None` where the file is missing or damaged.
-fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     match fs::metadata(path) {
         Ok(meta) if meta.len() > LARGEST_FILE => return Ok(None),
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),

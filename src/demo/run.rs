@@ -325,7 +325,7 @@ async fn open_page(
     };
     let address = listener.local_addr()?;
     // On loopback only, and gone with the process.
-    let site = status::Site::new(sources, status::Access::default(), stopped);
+    let site = status::Site::new(sources, status::Access::default(), None, stopped);
     tokio::spawn(site.serve(listener));
     Ok(Some(format!("http://{address}/")))
 }

@@ -111,6 +111,8 @@ texts! {
     overview: "Today", "今日";
     sensors: "Sensors", "传感器";
     cloud: "Cloud", "云端";
+    diagnostics: "Download diagnostics", "下载诊断文件";
+    diagnostics_note: "One file for whoever helps you: no passwords, no pictures, nothing about customers.", "发给技术支持的文件：不含密码、图像及任何顾客信息。";
     machine: "Box", "设备";
     logout: "Log out", "退出";
     other_language: "中文", "English";

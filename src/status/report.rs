@@ -216,6 +216,12 @@ impl Sources {
         }
     }
 
+    /// The text of `/metrics`.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        super::metrics::render(&self.report())
+    }
+
     /// From now on `value` people are inside, and the crossings that follow count from there until the day turns. Blocks.
     ///
     /// # Errors

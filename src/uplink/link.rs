@@ -12,7 +12,7 @@ use rumqttc::v5::{Event, MqttOptions};
 use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
 
 use super::batch::PayloadLimit;
-use super::desk::{COMMANDS_AHEAD, COMMANDS_HELD, KEPT_FOR_S, LARGEST_INCOMING, Message};
+use super::desk::{COMMANDS_AHEAD, COMMANDS_HELD, Inlet, KEPT_FOR_S, LARGEST_INCOMING, Message};
 use super::fault::{Fault, subscription_refused};
 use super::pump::{Connection, Spoken};
 use super::settings::Settings;
@@ -36,7 +36,7 @@ pub(super) enum Signal {
     Written(u16),
     /// The broker answered a publish.
     Acked(u16, PubAckReason),
-    /// A message on the command topic, to be acknowledged with the receipt.
+    /// A message from the cloud, to be acknowledged with the receipt.
     Command(Message, Receipt),
     /// The broker said something else: it is alive.
     Heard,
@@ -57,7 +57,7 @@ pub(super) struct Receipt {
 /// How to connect.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
-    /// Subscribe to the command topic.
+    /// Subscribe to what the cloud says.
     pub(super) listen: bool,
     /// Ask the broker to forget what it keeps for this box.
     pub(super) fresh: bool,
@@ -92,7 +92,7 @@ pub(super) struct Link {
     pub(super) refused_subscription: Option<Refusal>,
     /// Said while we waited for something else.
     early: VecDeque<Spoken>,
-    command_topic: String,
+    inlets: [(Inlet, String); 2],
     broker: String,
     over_tls: bool,
 }
@@ -127,7 +127,10 @@ impl Link {
                         connection,
                         refused_subscription: None,
                         early: VecDeque::new(),
-                        command_topic: settings.topics.command(),
+                        inlets: [
+                            (Inlet::Command, settings.topics.command()),
+                            (Inlet::Desired, settings.topics.desired()),
+                        ],
                         broker,
                         over_tls,
                     });
@@ -141,23 +144,28 @@ impl Link {
         }
     }
 
-    /// Listens to the command topic; gives the broker's refusal. Nothing else may be under way yet: a SUBSCRIBE takes its
-    /// packet id from the same ring as publishes. Commands a kept session brings meanwhile are heard later.
+    /// Listens to the cloud; gives the broker's refusal. Nothing else may be under way yet: a SUBSCRIBE takes its
+    /// packet id from the same ring as publishes. What a kept session brings meanwhile is heard later.
     async fn subscribe(&mut self) -> Result<Option<Refusal>, Fault> {
-        let filter = Filter {
-            retain_forward_rule: RetainForwardRule::Never,
-            ..Filter::new(self.command_topic.clone(), QoS::AtLeastOnce)
-        };
-        if self.connection.client.try_subscribe_many([filter]).is_err() {
+        // A command that is retained by mistake must not come with every connection; the desired config must.
+        let filters = self.inlets.clone().map(|(inlet, topic)| Filter {
+            retain_forward_rule: match inlet {
+                Inlet::Command => RetainForwardRule::Never,
+                Inlet::Desired => RetainForwardRule::OnEverySubscribe,
+            },
+            ..Filter::new(topic, QoS::AtLeastOnce)
+        });
+        if self.connection.client.try_subscribe_many(filters).is_err() {
             return Err(lost(&self.broker));
         }
         loop {
             match self.connection.next().await {
                 Some(Ok(Event::Incoming(Packet::SubAck(answer)))) => {
                     let granted = SubscribeReasonCode::Success(QoS::AtLeastOnce);
-                    let refused = answer.return_codes.first() != Some(&granted);
-                    return Ok(refused.then(|| {
-                        let topic = self.command_topic.clone();
+                    let mut codes = answer.return_codes.iter();
+                    let refused = self.inlets.iter().find(|_| codes.next() != Some(&granted));
+                    return Ok(refused.map(|(_, topic)| {
+                        let topic = topic.clone();
                         tracing::warn!(%topic, answer = ?answer.return_codes, "the broker refused the subscription");
                         let message = subscription_refused(&topic);
                         Refusal { topic, message }
@@ -256,9 +264,10 @@ impl Link {
     }
 
     fn message(&self, publish: Publish) -> Signal {
-        if publish.topic.as_ref() != self.command_topic.as_bytes() {
+        let mut inlets = self.inlets.iter();
+        let Some((inlet, _)) = inlets.find(|(_, topic)| publish.topic == topic.as_bytes()) else {
             return Signal::Heard;
-        }
+        };
         let receipt = Receipt {
             qos: publish.qos,
             packet_id: publish.pkid,
@@ -266,6 +275,7 @@ impl Link {
         let properties = publish.properties.unwrap_or_default();
         let seconds = properties.message_expiry_interval;
         let message = Message {
+            inlet: *inlet,
             payload: publish.payload.to_vec(),
             response_topic: properties.response_topic,
             correlation: properties.correlation_data.map(|data| data.to_vec()),

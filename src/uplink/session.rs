@@ -9,7 +9,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use super::batch::{CONTENT_TYPE, Packed, ToldOversized};
-use super::desk::Desk;
+use super::desk::{Desk, JSON};
 use super::fault::{Fault, publish_refused};
 use super::feed::{Feed, FeedError};
 use super::ledger::{Content, Ledger, Settled};
@@ -25,9 +25,6 @@ const ACK_PATIENCE: Duration = Duration::from_secs(60);
 const OUTBOX_PAUSE: Duration = Duration::from_secs(1);
 /// Backfill batches are smaller than live ones may be: a live event waits for one of them on a slow line.
 const BACKFILL_BYTES: usize = 32 * 1024;
-/// Content type of the state and of answers.
-const JSON_TYPE: &str = "application/json";
-
 mod commands;
 
 use commands::{changed, next_receipt};
@@ -234,7 +231,11 @@ impl<'a> Session<'a> {
                         (topics.batch(batch.route), stream, batch.events())
                     }
                     Content::State => (topics.state(), None, 0),
-                    Content::Answer(_) => (topics.response("…"), None, 0),
+                    Content::Answer(ticket) => {
+                        let desk = shared.desk.as_ref();
+                        let topic = desk.and_then(|desk| desk.refused(*ticket));
+                        (topic.unwrap_or_else(|| topics.response("…")), None, 0)
+                    }
                 };
                 tracing::warn!(%topic, ?reason, "the broker refused a publish");
                 let message = publish_refused(reason, &topic);
@@ -478,12 +479,12 @@ impl<'a> Session<'a> {
     /// False when it cannot be sent: no room, too large for the broker, or the connection is gone.
     fn publish_state(&mut self, payload: Vec<u8>) -> bool {
         let topic = self.shared.settings.topics.state();
-        let limit = self.link.payload_limit(&topic, JSON_TYPE, payload.len());
+        let limit = self.link.payload_limit(&topic, JSON, payload.len());
         let sent = self.shared.ledger.has_room()
             && payload.len() <= limit.most
             && self.link.publish(Parcel {
                 topic: &topic,
-                content_type: JSON_TYPE,
+                content_type: JSON,
                 correlation: None,
                 retain: true,
                 payload,
