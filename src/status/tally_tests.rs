@@ -215,7 +215,8 @@ impl Shop {
         let placing = Placing::new(&self.identity, crate::clock::Clock::now(&self.clock));
         if self.tally.is_outdated(&placing) {
             let mut anew = Tally::default();
-            anew.take_all(&self.events, &placing);
+            let same = usize::try_from(self.tally.sequence()).unwrap();
+            anew.take_all(&self.events[..same], &placing);
             anew.succeed(&self.tally, &placing);
             self.tally = anew;
         }

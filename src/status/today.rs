@@ -46,9 +46,14 @@ impl Today {
     pub fn catch_up(&self, queue: &dyn Queue) -> Result<(), OutboxError> {
         let outdated = self.lock().is_outdated(&self.placing());
         if outdated {
-            // Made beside the old sums: the page does not wait for the disk.
+            // Made beside the old sums, of the same events: the page does not wait for the disk.
+            let upto = self.lock().sequence();
             let mut anew = Tally::default();
-            while let Some(events) = read(queue, anew.sequence())? {
+            while let Some(mut events) = read(queue, anew.sequence())? {
+                events.retain(|event| event.sequence <= upto);
+                if events.is_empty() {
+                    break;
+                }
                 anew.take_all(&events, &self.placing());
             }
             let mut tally = self.lock();
