@@ -91,7 +91,11 @@ impl Bench {
             return Ok(None);
         }
         let floor = self.journal().floor();
-        let deadline = match judge(claims, &self.setup.identity, arrival, floor) {
+        let verdict = match self.journal().may_have_forgotten(claims.exp) {
+            true => Err(Unfit::Expired),
+            false => judge(claims, &self.setup.identity, arrival, floor),
+        };
+        let deadline = match verdict {
             Ok(deadline) => deadline,
             Err(unfit) => {
                 self.setup.counters.unfit.add(1);

@@ -76,6 +76,9 @@ pub struct Reply {
 struct Marks {
     /// See [`Journal::floor`], seconds since 1970.
     floor: i64,
+    /// See [`Journal::may_have_forgotten`], seconds since 1970.
+    #[serde(default)]
+    forgotten: i64,
     /// The highest sequence number accepted, by command name.
     seq: BTreeMap<String, u64>,
 }
@@ -176,6 +179,13 @@ impl Journal {
         self.known.contains_key(id)
     }
 
+    /// Whether a command that expires at `exp` (seconds since 1970) and is not known may have been known. Only a clock that
+    /// was ahead and was set back makes this true for a command that has not expired: it might be done a second time.
+    #[must_use]
+    pub const fn may_have_forgotten(&self, exp: i64) -> bool {
+        exp <= self.marks.forgotten
+    }
+
     /// What is remembered of a command.
     ///
     /// # Errors
@@ -255,6 +265,7 @@ impl Journal {
         };
         // First what stands in for them: they are expired for good.
         self.marks.floor = self.marks.floor.max(*latest);
+        self.marks.forgotten = self.marks.forgotten.max(*latest);
         write(&self.dir.join("marks.json"), &self.marks)?;
         for (_, id) in over {
             match fs::remove_file(self.path(&id)) {
@@ -398,6 +409,22 @@ mod tests {
             (journal.known.len(), journal.floor().as_second()),
             (256, NOW + 1)
         );
+    }
+
+    #[test]
+    fn what_a_clock_that_was_ahead_made_it_forget_cannot_come_again_when_the_clock_is_right() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, _) = Journal::open(dir.path()).unwrap();
+        let done = entry(1, NOW + 600, State::Succeeded);
+        journal.add(&done, false, at(NOW, true)).unwrap();
+        assert!(!journal.may_have_forgotten(NOW + 1));
+        let a_year_ahead = NOW + 365 * 86_400;
+        let other = entry(2, a_year_ahead + 60, State::Succeeded);
+        journal.add(&other, false, at(a_year_ahead, true)).unwrap();
+        assert!(!journal.knows(&done.id));
+        let (journal, _) = Journal::open(dir.path()).unwrap();
+        assert!(journal.may_have_forgotten(done.exp));
+        assert!(!journal.may_have_forgotten(done.exp + 1));
     }
 
     #[test]

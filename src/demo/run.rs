@@ -298,7 +298,8 @@ async fn open_page(
     data: &Path,
     stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<Option<String>> {
-    let today = Arc::new(status::Today::open(data));
+    let shared = Arc::clone(clock) as SharedClock;
+    let today = Arc::new(status::Today::open(data, identity.clone(), shared));
     let sources = Arc::new(status::Sources {
         identity: identity.clone(),
         clock: Arc::clone(clock) as SharedClock,

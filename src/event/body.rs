@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Stream;
+use crate::clock::ClockSet;
 
 /// Which way a line was crossed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -90,6 +91,32 @@ pub struct DeviceStarted {
     pub version: String,
     /// SHA-256 of the config file's bytes, hex.
     pub config_sha256: String,
+}
+
+/// `device.clock_synced`: the wall clock can be believed from now on, or was set anew. Places the events of this boot: a
+/// moment's wall-clock time is `offset` + `boottime`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClockSynced {
+    /// The boot it is about, as in `bootid` of its events.
+    pub bootid: String,
+    /// Wall-clock time minus time since boot, seconds since 1970-01-01T00:00:00Z with milliseconds.
+    pub offset: f64,
+    /// How far the wall clock jumped since the daemon started or since the last such event, seconds with milliseconds;
+    /// positive: forward. 0 when it was right from the start.
+    pub step: f64,
+}
+
+impl ClockSynced {
+    /// The event for what the watch over the clock has seen in the boot `bootid`.
+    #[must_use]
+    pub fn new(bootid: &str, set: ClockSet) -> Self {
+        let seconds = |millis: i128| millis as f64 / 1000.0;
+        Self {
+            bootid: bootid.to_owned(),
+            offset: seconds(set.booted_at.as_millisecond().into()),
+            step: seconds(set.step.as_millis()),
+        }
+    }
 }
 
 /// `device.health`: facts about the process and the machine.
@@ -327,6 +354,7 @@ pub enum Body {
     ConfigRolledBack(ConfigRolledBack),
     CameraStatus(CameraStatus),
     DeviceStarted(DeviceStarted),
+    ClockSynced(ClockSynced),
     DeviceHealth(DeviceHealth),
     DeviceAlarm(DeviceAlarm),
     OutboxGap(OutboxGap),
@@ -350,6 +378,7 @@ impl Body {
             Self::ConfigRolledBack(_) => "footfall.config.rolled_back.v1",
             Self::CameraStatus(_) => "footfall.camera.status.v1",
             Self::DeviceStarted(_) => "footfall.device.started.v1",
+            Self::ClockSynced(_) => "footfall.device.clock_synced.v1",
             Self::DeviceHealth(_) => "footfall.device.health.v1",
             Self::DeviceAlarm(_) => "footfall.device.alarm.v1",
             Self::OutboxGap(_) => "footfall.outbox.gap.v1",
@@ -366,7 +395,9 @@ impl Body {
             | Self::DoorOpened(_)
             | Self::DoorClosed(_)
             | Self::BeamCrossed(_)
-            | Self::ButtonPressed(_) => Stream::Count,
+            | Self::ButtonPressed(_)
+            // Kept for as long as the counts that it places, and behind them.
+            | Self::ClockSynced(_) => Stream::Count,
             Self::LineInterval(_) | Self::WifiInterval(_) => Stream::Interval,
             Self::ConfigApplied(_)
             | Self::ConfigRejected(_)

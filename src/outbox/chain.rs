@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard};
+use std::time::Duration;
 
 use super::about::{About, Sealed};
 use super::ackfile::{AckFile, Acks};
@@ -38,8 +39,8 @@ pub struct Layout {
     pub cache_bytes: u64,
     /// Events in one segment, at most.
     pub segment_events: u64,
-    /// Seconds after which a segment with events is sealed.
-    pub segment_age_s: i64,
+    /// Age at which a segment with events is sealed.
+    pub segment_age: Duration,
     /// Newest sealed segments that stay even when they are acknowledged.
     pub kept_segments: usize,
     /// What all files may take, bytes; `None`: what suits the file system.
@@ -65,6 +66,8 @@ pub struct Chain {
     pub unbegun: Option<u64>,
     /// Facts of the head.
     pub about: About,
+    /// How old the head was at a moment (time since boot). Only a start asks the wall clock for its age.
+    pub age: (Duration, Duration),
     /// What is durable in the head.
     pub present: PerStream<RangeSet>,
     /// What a person should hear of, in plain words.
@@ -164,8 +167,9 @@ impl Chain {
     /// # Errors
     /// [`SegmentError`]; the head must then be reopened.
     pub fn rotate_by_age(&mut self) -> Result<(), SegmentError> {
-        let age = self.clock.now().wall.as_second() - self.about.created;
-        if age >= self.layout.segment_age_s && self.stored() > 0 {
+        let (age, then) = self.age;
+        let since = self.clock.now().boot.saturating_sub(then);
+        if age.saturating_add(since) >= self.layout.segment_age && self.stored() > 0 {
             self.rotate()?;
         }
         Ok(())
@@ -210,10 +214,11 @@ impl Chain {
         drop(made?);
         let last = self.shared.state().last();
         let start = last.0.map(|last| last + 1);
+        let now = self.clock.now();
         let about = About {
             start,
             limit: self.layout.segment_events,
-            created: self.clock.now().wall.as_second(),
+            created: now.wall.as_second(),
             epochs: vec![(self.epoch, start)],
             sealed: None,
         };
@@ -221,6 +226,7 @@ impl Chain {
         layout::rename(dir, Kind::New, Kind::Segment, ordinal)?;
         let segment = Segment::open(&Kind::Segment.path(dir, ordinal), *cache_bytes)?;
         self.about = about;
+        self.age = (Duration::ZERO, now.boot);
         self.ordinal = ordinal;
         self.unbegun = None;
         self.present = PerStream::default();
@@ -246,6 +252,10 @@ impl Chain {
     /// [`SegmentError`].
     pub fn resume(&mut self, ordinal: u64, segment: Segment) -> Result<(), SegmentError> {
         let last = self.shared.state().last();
+        let now = self.clock.now();
+        // Made in the future: then the wall clock was wrong then or is now, and nobody knows the age.
+        let age = u64::try_from(now.wall.as_second() - self.about.created).unwrap_or(0);
+        self.age = (Duration::from_secs(age), now.boot);
         self.ordinal = ordinal;
         self.set_head(segment, None);
         if self.about.epochs.len() >= EPOCHS && self.stored() > 0 {

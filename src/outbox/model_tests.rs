@@ -77,7 +77,7 @@ impl World {
             dir: self.dir.path().to_owned(),
             cache_bytes: 1 << 20,
             segment_events: self.segment_events,
-            segment_age_s: 3600,
+            segment_age: std::time::Duration::from_secs(3600),
             kept_segments: 1,
             quota_bytes: Some(self.quota),
         };

@@ -422,6 +422,7 @@ impl Opening {
             ordinal: next,
             unbegun: Some(next),
             about: About::unknown(&PerStream::default()),
+            age: Default::default(),
             present: PerStream::default(),
             alarms: self.alarms,
             space,

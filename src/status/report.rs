@@ -139,7 +139,7 @@ impl Sources {
     pub fn report(&self) -> Report {
         let now = self.clock.now();
         let time = self.identity.local_time(now.wall);
-        let day = time.get(..10).unwrap_or_default();
+        let tally = self.today.now();
         let seconds_since = |then: Stamp| now.boot.saturating_sub(then.boot).as_secs();
         let mut sum = InOut::default();
         let mut quarters = BTreeMap::<u8, InOut>::new();
@@ -150,7 +150,7 @@ impl Sources {
             .map(|face| {
                 let health = face.health.get();
                 let line = |id: &String| {
-                    let line = self.today.line(day, &face.id, id);
+                    let line = tally.line(&face.id, id);
                     sum += line.sum;
                     for (number, crossed) in line.quarters {
                         *quarters.entry(number).or_default() += crossed;
@@ -177,8 +177,7 @@ impl Sources {
         };
         let today = TodayReport {
             sum,
-            occupancy: u64::try_from(balance(sum).saturating_add(self.today.offset(day)))
-                .unwrap_or(0),
+            occupancy: u64::try_from(balance(sum).saturating_add(tally.offset())).unwrap_or(0),
             quarters: quarters.into_iter().map(quarter).collect(),
         };
         let outbox = self.outbox();
@@ -227,11 +226,9 @@ impl Sources {
     /// # Errors
     /// It cannot be stored; it then holds until a restart.
     pub fn set_occupancy(&self, value: u64) -> std::io::Result<()> {
-        let time = self.identity.local_time(self.clock.now().wall);
-        let day = time.get(..10).unwrap_or_default();
         let value = i64::try_from(value).unwrap_or(i64::MAX);
         let offset = value.saturating_sub(balance(self.report().today.sum));
-        self.today.set_offset(day, offset)
+        self.today.set_offset(offset)
     }
 
     fn outbox(&self) -> OutboxReport {

@@ -1,17 +1,71 @@
 //! Today's crossings per camera line and quarter of an hour, added up from the events that are durable. Pure; survives a
 //! restart through a checkpoint that remembers up to which event it counted.
+//!
+//! What "today" is when the wall clock was wrong: the crossings of this boot are placed by their time since boot and the
+//! wall clock as it is now, not by their stamp. So when the clock is set, the sums are made anew ([`Tally::is_outdated`])
+//! and are those of the true day. Before that, a clock that nobody has set does not turn the day back: a box without a
+//! real-time clock goes on with the day it knew when it was switched off.
 
 use std::collections::BTreeMap;
 
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Direction, LineCrossed};
+use crate::clock::Stamp;
+use crate::event::{Direction, Identity, LineCrossed, local_time};
+use crate::outbox::Stored;
 
 /// Lines that are told apart; a config cannot sensibly have more.
 const MAX_LINES: usize = 256;
 /// Quarters of an hour in a day. When a day has an hour twice, both are the same four quarters.
 pub const QUARTERS: u8 = 96;
+
+/// The sums are made anew when the wall clock was set by so much or more, milliseconds.
+const MOVED_MS: i64 = 1000;
+
+/// Where the events of this boot are placed, and what day it is.
+pub struct Placing<'a> {
+    boot: &'a str,
+    zone: &'a TimeZone,
+    now: Stamp,
+}
+
+impl<'a> Placing<'a> {
+    /// By the clock as it is `now`. Read the events first: none of them may be younger.
+    #[must_use]
+    pub fn new(identity: &'a Identity, now: Stamp) -> Self {
+        Self {
+            boot: &identity.boot_id,
+            zone: &identity.zone,
+            now,
+        }
+    }
+
+    fn booted_at(&self) -> Timestamp {
+        self.now.booted_at()
+    }
+
+    /// The local day by the clock, `YYYY-MM-DD`.
+    fn day(&self) -> String {
+        day_of(&local_time(self.now.wall, self.zone)).to_owned()
+    }
+
+    /// The event's local time, RFC 3339, and whether it can be believed.
+    fn place(&self, event: &Crossing) -> (String, bool) {
+        let since_boot = event.boottime.parse::<f64>().ok();
+        let since_boot =
+            since_boot.map(|s| SignedDuration::from_millis((s * 1000.0).round() as i64));
+        let placed = since_boot.and_then(|since| self.booted_at().checked_add(since).ok());
+        match placed {
+            Some(time) if event.bootid == self.boot => {
+                (local_time(time, self.zone), self.now.synced)
+            }
+            _ => (event.time.clone(), event.clock == "synced"),
+        }
+    }
+}
 
 /// Crossings of one line on one day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -61,6 +115,12 @@ pub struct Tally {
     /// People inside beyond what in minus out says; set by hand.
     #[serde(default)]
     offset: i64,
+    /// The boot whose events are placed by `booted_at`.
+    #[serde(default)]
+    boot: Option<String>,
+    /// [`Stamp::booted_at`] when the sums were begun, milliseconds since 1970.
+    #[serde(default)]
+    booted_at_ms: i64,
 }
 
 /// The part of an event that is counted.
@@ -69,13 +129,27 @@ struct Crossing {
     #[serde(rename = "type")]
     kind: String,
     time: String,
+    #[serde(default)]
+    clock: String,
+    #[serde(default)]
+    bootid: String,
+    #[serde(default)]
+    boottime: String,
     source: String,
     data: serde_json::Value,
 }
 
 impl Tally {
+    /// Takes these events of the count stream.
+    pub fn take_all(&mut self, events: &[Stored], placing: &Placing<'_>) {
+        self.place_by(placing);
+        for event in events {
+            self.take(event.sequence, &event.bytes, placing);
+        }
+    }
+
     /// Takes one event of the count stream; events that are counted already, or are no crossings, change nothing.
-    pub fn take(&mut self, sequence: u64, event: &[u8]) {
+    pub fn take(&mut self, sequence: u64, event: &[u8], placing: &Placing<'_>) {
         if sequence <= self.sequence {
             return;
         }
@@ -86,14 +160,19 @@ impl Tally {
         if event.kind != "footfall.line.crossed.v1" {
             return;
         }
+        let (time, known) = placing.place(&event);
         let Ok(crossed) = serde_json::from_value::<LineCrossed>(event.data) else {
             return;
         };
-        let day = event.time.get(..10).unwrap_or_default();
-        if day < self.day.as_str() {
+        let day = day_of(&time);
+        let ahead = placing.now.synced && *day > *placing.day();
+        // Stamped before midnight and stored after it; or by a clock that was ahead in an earlier boot.
+        if known && (day < self.day.as_str() || ahead) {
             return;
         }
-        self.turn_to(day);
+        if day > self.day.as_str() && !ahead {
+            self.turn_to(day);
+        }
         let camera = event.source.rsplit('/').next().unwrap_or_default();
         let key = format!("{camera}/{}", crossed.line);
         if !self.lines.contains_key(&key) && self.lines.len() >= MAX_LINES {
@@ -101,9 +180,66 @@ impl Tally {
         }
         let line = self.lines.entry(key).or_default();
         line.sum.add(crossed.direction);
-        if let Some(quarter) = quarter_of(&event.time) {
+        // Nobody knows at what time of that day it was where the clock was behind.
+        if let Some(quarter) = quarter_of(&time).filter(|_| day == self.day) {
             let quarter = line.quarters.entry(quarter).or_default();
             quarter.add(crossed.direction);
+        }
+    }
+
+    /// Notes by which clock the sums are made, when another boot begins.
+    pub fn place_by(&mut self, placing: &Placing<'_>) {
+        if self.boot.as_deref() != Some(placing.boot) {
+            self.boot = Some(placing.boot.to_owned());
+            self.booted_at_ms = placing.booted_at().as_millisecond();
+        }
+    }
+
+    /// Whether the wall clock was set since the sums were begun, or says that their day is still to come. Then they must be
+    /// made anew from the events; see [`Tally::succeed`].
+    #[must_use]
+    pub fn is_outdated(&self, placing: &Placing<'_>) -> bool {
+        let step = placing.booted_at().as_millisecond() - self.booted_at_ms;
+        let moved = self.boot.as_deref() == Some(placing.boot) && step.abs() >= MOVED_MS;
+        moved || (placing.now.synced && self.day > placing.day())
+    }
+
+    /// Takes the place of `before`, whose clock was wrong. A number of people that was set by hand stays what it was.
+    pub fn succeed(&mut self, before: &Self, placing: &Placing<'_>) {
+        let day_before = Timestamp::from_millisecond(before.booted_at_ms)
+            .and_then(|booted_at| booted_at.checked_add(placing.now.boot))
+            .map(|wall| local_time(wall, placing.zone));
+        let was_today = day_before.is_ok_and(|time| day_of(&time) == before.day);
+        let today = self.today(placing);
+        if before.offset == 0 || (before.day != today && !was_today) {
+            return;
+        }
+        self.turn_to(&today);
+        self.offset = if before.day == today {
+            before.offset
+        } else {
+            let people = before.balance().saturating_add(before.offset);
+            people.saturating_sub(self.balance())
+        };
+    }
+
+    /// In minus out of all lines.
+    fn balance(&self) -> i64 {
+        let signed = |count| i64::try_from(count).unwrap_or(i64::MAX);
+        let lines = self.lines.values();
+        lines
+            .map(|day| signed(day.sum.inward) - signed(day.sum.outward))
+            .sum()
+    }
+
+    /// What day it is, `YYYY-MM-DD`: the clock's, but a clock that nobody has set does not turn the day back.
+    #[must_use]
+    pub fn today(&self, placing: &Placing<'_>) -> String {
+        let day = placing.day();
+        if placing.now.synced || day > self.day {
+            day
+        } else {
+            self.day.clone()
         }
     }
 
@@ -150,6 +286,11 @@ impl Tally {
     }
 }
 
+/// The day of a local time in RFC 3339, `YYYY-MM-DD`.
+fn day_of(time: &str) -> &str {
+    time.get(..10).unwrap_or_default()
+}
+
 /// The quarter of an hour since midnight, 0..=95, of a local time in RFC 3339.
 #[must_use]
 pub fn quarter_of(time: &str) -> Option<u8> {
@@ -159,97 +300,5 @@ pub fn quarter_of(time: &str) -> Option<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn crossing(time: &str, direction: &str) -> Vec<u8> {
-        format!(
-            r#"{{"type":"footfall.line.crossed.v1","time":"{time}","source":"/a/s/b/camera/door","data":{{"line":"main","direction":"{direction}","track":1,"from":"x","to":"y"}}}}"#
-        )
-        .into_bytes()
-    }
-
-    #[test]
-    fn an_event_counts_once_however_often_it_is_read() {
-        let mut tally = Tally::default();
-        for sequence in [1, 2, 2, 1, 3] {
-            tally.take(sequence, &crossing("2026-11-21T23:59:00.000+08:00", "in"));
-        }
-        assert_eq!(
-            tally.line("door", "main").sum,
-            InOut {
-                inward: 3,
-                outward: 0
-            }
-        );
-        assert_eq!(tally.line("door", "other"), LineDay::default());
-    }
-
-    #[test]
-    fn a_new_day_begins_at_zero_and_an_old_event_does_not_bring_yesterday_back() {
-        let mut tally = Tally::default();
-        tally.take(1, &crossing("2026-11-21T23:59:00.000+08:00", "in"));
-        tally.take(2, &crossing("2026-11-22T00:00:01.000+08:00", "out"));
-        tally.take(3, &crossing("2026-11-21T23:59:59.000+08:00", "in"));
-        assert_eq!(tally.day(), "2026-11-22");
-        assert_eq!(
-            tally.line("door", "main").sum,
-            InOut {
-                inward: 0,
-                outward: 1
-            }
-        );
-    }
-
-    #[test]
-    fn what_was_set_by_hand_holds_until_the_day_turns_and_survives_a_restart() {
-        let mut tally = Tally::default();
-        tally.take(1, &crossing("2026-11-21T12:00:00.000+08:00", "in"));
-        tally.set_offset("2026-11-21", -3);
-        tally.take(2, &crossing("2026-11-21T13:00:00.000+08:00", "in"));
-        let text = serde_json::to_vec(&tally).unwrap();
-        let mut tally: Tally = serde_json::from_slice(&text).unwrap();
-        assert_eq!(
-            (tally.offset(), tally.line("door", "main").sum.inward),
-            (-3, 2)
-        );
-        tally.take(3, &crossing("2026-11-22T00:00:00.000+08:00", "in"));
-        assert_eq!(tally.offset(), 0);
-    }
-
-    #[test]
-    fn a_checkpoint_brings_back_the_same_sums() {
-        let mut tally = Tally::default();
-        tally.take(1, &crossing("2026-11-21T12:00:00.000+08:00", "out"));
-        tally.take(2, b"not json at all");
-        let text = serde_json::to_vec(&tally).unwrap();
-        let again: Tally = serde_json::from_slice(&text).unwrap();
-        assert_eq!(again, tally);
-        assert_eq!(again.sequence(), 2);
-    }
-
-    #[test]
-    fn crossings_fall_into_the_quarter_of_their_local_time() {
-        let mut tally = Tally::default();
-        let moments = ["00:00:00", "00:14:59", "00:15:00", "10:59:59", "23:45:00"];
-        for (sequence, moment) in (1..).zip(moments) {
-            let time = format!("2026-11-21T{moment}.000+08:00");
-            tally.take(sequence, &crossing(&time, "in"));
-        }
-        let quarters = tally.line("door", "main").quarters;
-        let counted: Vec<_> = quarters.iter().map(|(at, sum)| (*at, sum.inward)).collect();
-        assert_eq!(counted, [(0, 2), (1, 1), (43, 1), (95, 1)]);
-        for odd in ["", "2026-11-21", "2026-11-21T24:00:00Z", "2026-11-21T10:6"] {
-            assert_eq!(quarter_of(odd), None, "{odd}");
-        }
-    }
-
-    #[test]
-    fn a_checkpoint_from_before_there_were_quarters_is_still_read() {
-        let old = r#"{"day":"2026-11-21","lines":{"door/main":{"in":3,"out":1}},"sequence":4}"#;
-        let tally: Tally = serde_json::from_str(old).unwrap();
-        let line = tally.line("door", "main");
-        assert_eq!((line.sum.inward, line.sum.outward), (3, 1));
-        assert!(line.quarters.is_empty());
-    }
-}
+#[path = "tally_tests.rs"]
+mod tests;

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::tally::{LineDay, Tally};
+use super::tally::{Placing, Tally};
+use crate::clock::SharedClock;
 use crate::durable;
-use crate::event::Stream;
-use crate::outbox::{OutboxError, Queue};
+use crate::event::{Identity, Stream};
+use crate::outbox::{OutboxError, Queue, Stored};
 
 /// Events read from the outbox at once.
 const AT_ONCE: usize = 500;
@@ -16,12 +17,14 @@ const AT_ONCE_BYTES: usize = 256 * 1024;
 pub struct Today {
     tally: Mutex<Tally>,
     path: PathBuf,
+    identity: Identity,
+    clock: SharedClock,
 }
 
 impl Today {
     /// Starts from the checkpoint in `dir`. A missing or damaged one means counting from what the outbox still holds.
     #[must_use]
-    pub fn open(dir: &Path) -> Self {
+    pub fn open(dir: &Path, identity: Identity, clock: SharedClock) -> Self {
         let path = dir.join("today.json");
         let tally = std::fs::read(&path)
             .ok()
@@ -30,24 +33,39 @@ impl Today {
         Self {
             tally: Mutex::new(tally),
             path,
+            identity,
+            clock,
         }
     }
 
-    /// Takes every durable event that is not in the sums yet.
+    /// Takes every durable event that is not in the sums yet; makes them anew, from what the outbox still holds, when the
+    /// wall clock was set. For one caller at a time.
     ///
     /// # Errors
     /// The outbox cannot be read; nothing is lost, the next call goes on from there.
     pub fn catch_up(&self, queue: &dyn Queue) -> Result<(), OutboxError> {
-        loop {
-            let after = self.lock().sequence();
-            let events = queue.read(Stream::Count, after, AT_ONCE, AT_ONCE_BYTES)?;
-            if events.is_empty() {
-                return Ok(());
+        let outdated = self.lock().is_outdated(&self.placing());
+        if outdated {
+            // Made beside the old sums, of the same events: the page does not wait for the disk.
+            let upto = self.lock().sequence();
+            let mut anew = Tally::default();
+            while let Some(mut events) = read(queue, anew.sequence())? {
+                events.retain(|event| event.sequence <= upto);
+                if events.is_empty() {
+                    break;
+                }
+                anew.take_all(&events, &self.placing());
             }
             let mut tally = self.lock();
-            for event in &events {
-                tally.take(event.sequence, &event.bytes);
-            }
+            anew.succeed(&tally, &self.placing());
+            *tally = anew;
+        }
+        loop {
+            let after = self.lock().sequence();
+            let Some(events) = read(queue, after)? else {
+                return Ok(());
+            };
+            self.lock().take_all(&events, &self.placing());
         }
     }
 
@@ -60,38 +78,40 @@ impl Today {
         durable::write(&self.path, &bytes)
     }
 
-    /// The day's crossings of one line; zero when the day has turned since the last crossing.
+    /// What day it is, and that day's sums. See [`Tally::today`].
     #[must_use]
-    pub fn line(&self, day: &str, camera: &str, line: &str) -> LineDay {
-        let tally = self.lock();
-        if tally.day() == day {
-            tally.line(camera, line)
-        } else {
-            LineDay::default()
-        }
-    }
-
-    /// What was set by hand today, people; 0 when the day has turned since.
-    #[must_use]
-    pub fn offset(&self, day: &str) -> i64 {
-        let tally = self.lock();
-        if tally.day() == day {
-            tally.offset()
-        } else {
-            0
-        }
+    pub fn now(&self) -> Tally {
+        let mut tally = self.lock().clone();
+        let today = tally.today(&self.placing());
+        tally.turn_to(&today);
+        tally
     }
 
     /// From now on and until the day turns, so many people more are inside than in minus out says. Durable.
     ///
     /// # Errors
     /// I/O; it then holds until a restart.
-    pub fn set_offset(&self, day: &str, offset: i64) -> std::io::Result<()> {
-        self.lock().set_offset(day, offset);
+    pub fn set_offset(&self, offset: i64) -> std::io::Result<()> {
+        let placing = self.placing();
+        let mut tally = self.lock();
+        let today = tally.today(&placing);
+        tally.place_by(&placing);
+        tally.set_offset(&today, offset);
+        drop(tally);
         self.checkpoint()
+    }
+
+    fn placing(&self) -> Placing<'_> {
+        Placing::new(&self.identity, self.clock.now())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The next events of the count stream; `None` when there are none.
+fn read(queue: &dyn Queue, after: u64) -> Result<Option<Vec<Stored>>, OutboxError> {
+    let events = queue.read(Stream::Count, after, AT_ONCE, AT_ONCE_BYTES)?;
+    Ok((!events.is_empty()).then_some(events))
 }
