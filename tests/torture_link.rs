@@ -364,6 +364,7 @@ fn run(seed: u64) -> Outcome {
         .start_paused(true)
         .build()
         .unwrap();
+    fastrand::seed(seed); // the uplink draws its waits from it
     runtime.block_on(Schedule::random(seed).run())
 }
 

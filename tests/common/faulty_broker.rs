@@ -344,8 +344,10 @@ impl Line {
             }
             self.end().await?;
         }
-        if reason == 0 && !taken {
-            self.state().truth.take(&self.base, &publish);
+        match reason {
+            0 if taken => {}
+            0 => self.state().truth.take(&self.base, &publish),
+            _ => self.state().truth.refuse(&self.base, &publish),
         }
         self.under_way.insert(publish.id);
         self.waiting.push(Answer {
@@ -396,12 +398,8 @@ impl Line {
                 publish,
             } = answer;
             self.under_way.remove(&publish.id);
-            {
-                let truth = &mut self.state.lock().unwrap().truth;
-                match reason {
-                    0 => truth.ack(&self.base, &publish),
-                    _ => truth.refuse(&self.base, &publish),
-                }
+            if reason == 0 {
+                self.state().truth.ack(&self.base, &publish);
             }
             let packet = wire::puback(publish.id, reason, self.plan.wordy);
             if self.plan.pieces == Pieces::Together {

@@ -19,7 +19,7 @@ pub struct Truth {
     pub taken: BTreeMap<Key, String>,
     /// Events in a publish that a success was written for.
     pub acked: BTreeSet<Key>,
-    /// Events in a publish that was answered with an error.
+    /// Events in a publish that was not taken, and that an error is for.
     pub refused: BTreeSet<Key>,
     /// First deliveries, lane by lane, in their order.
     pub order: BTreeMap<(usize, bool), Vec<u64>>,
@@ -83,7 +83,7 @@ impl Truth {
         self.acked.extend(keys);
     }
 
-    /// An error for it is about to be written.
+    /// The cloud does not get it.
     pub fn refuse(&mut self, base: &str, publish: &Publish) {
         let events = self.events(base, publish);
         let keys = events
