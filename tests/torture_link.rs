@@ -10,6 +10,8 @@ mod clerk;
 mod faulty_broker;
 #[path = "common/memory_queue.rs"]
 mod memory_queue;
+#[path = "common/paused_rig.rs"]
+mod paused_rig;
 #[path = "common/scale.rs"]
 mod scale;
 
@@ -21,42 +23,20 @@ use std::time::Duration;
 
 use clerk::Clerk;
 use faulty_broker::plan::{Ending, Plan};
-use faulty_broker::{FaultyBroker, PATIENCE, State};
-use footfall::clock::{Clock, Stamp};
+use faulty_broker::{FaultyBroker, State};
 use footfall::config::schema;
-use footfall::event::{Identity, Stream};
+use footfall::event::Stream;
 use footfall::outbox::{OutboxError, Queue, Stored, StreamStat};
 use footfall::system;
+use footfall::uplink::LinkState;
 use footfall::uplink::desk::Desk;
-use footfall::uplink::{Birth, LinkState, LinkStatus, Settings, Uplink};
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use memory_queue::MemoryQueue;
+use paused_rig::{BASE, PATIENCE, Running, block_on};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-const BASE: &str = "footfall/v1/acme/shop-7/box-0042";
 /// What a packet has besides its events, bytes; a little more.
 const OVERHEAD: usize = 120;
-
-/// Tokio's clock, which the test's runtime has paused.
-struct TokioClock(Instant);
-
-impl Clock for TokioClock {
-    fn now(&self) -> Stamp {
-        let boot = self.0.elapsed();
-        Stamp {
-            wall: Timestamp::UNIX_EPOCH + boot,
-            boot,
-            synced: true,
-        }
-    }
-
-    fn boot_id(&self) -> &str {
-        "5f0c"
-    }
-}
 
 /// The outbox, and a look at each acknowledgement at the moment it is made.
 struct Witness {
@@ -101,13 +81,6 @@ impl Queue for Witness {
     }
 }
 
-/// A running uplink.
-struct Running {
-    status: watch::Receiver<LinkStatus>,
-    stop: watch::Sender<bool>,
-    task: JoinHandle<()>,
-}
-
 /// What outlives an uplink.
 struct Shop {
     config: schema::Uplink,
@@ -118,46 +91,8 @@ struct Shop {
 
 impl Shop {
     fn start(&self) -> Running {
-        let identity = Identity {
-            tenant: "acme".into(),
-            store: "shop-7".into(),
-            box_id: "box-0042".into(),
-            boot_id: "5f0c".into(),
-            zone: TimeZone::UTC,
-        };
-        let (stop, stopped) = watch::channel(false);
-        let (status_tx, status) = watch::channel(LinkStatus::off(Timestamp::UNIX_EPOCH));
-        let uplink = Uplink {
-            settings: Settings::from_config(&self.config, &identity)
-                .unwrap()
-                .unwrap(),
-            queue: self.queue.clone(),
-            clock: Arc::new(TokioClock(self.started)),
-            status: status_tx,
-            birth: Birth {
-                version: "0.1.0".into(),
-                config_sha256: watch::channel("c0ffee".to_owned()).1,
-                capabilities: Vec::new(),
-            },
-            desk: self.clerk.clone().map(|clerk| clerk as Arc<dyn Desk>),
-            grace: Duration::from_secs(30),
-        };
-        let task = tokio::spawn(async move { uplink.run(stopped).await.unwrap() });
-        Running { status, stop, task }
-    }
-}
-
-impl Running {
-    async fn stop(self) -> LinkStatus {
-        self.stop.send_replace(true);
-        timeout(PATIENCE, self.task).await.expect("a stop").unwrap();
-        self.status.borrow().clone()
-    }
-
-    /// As when the daemon dies.
-    async fn abort(self) {
-        self.task.abort();
-        let _ = self.task.await;
+        let desk = self.clerk.clone().map(|clerk| clerk as Arc<dyn Desk>);
+        paused_rig::start(&self.config, self.queue.clone(), desk, self.started)
     }
 }
 
@@ -359,13 +294,8 @@ fn judge(state: &State, shop: &Shop, largest: usize) -> Outcome {
 }
 
 fn run(seed: u64) -> Outcome {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .unwrap();
     fastrand::seed(seed); // the uplink draws its waits from it
-    runtime.block_on(Schedule::random(seed).run())
+    block_on(Schedule::random(seed).run())
 }
 
 #[test]

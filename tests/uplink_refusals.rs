@@ -58,9 +58,9 @@ async fn given_a_wrong_password_the_state_says_what_to_do_and_the_right_one_conn
         .until("refused", |status| status.state == LinkState::Refused)
         .await;
     assert!(
-        status.message.contains("uplink.password_file"),
+        status.message.en.contains("uplink.password_file"),
         "{}",
-        status.message
+        status.message.en
     );
     rig.stop().await;
     assert_eq!(queue.pending(), 5);
@@ -171,7 +171,7 @@ async fn given_only_live_topics_are_refused_the_events_get_through_as_backfill()
             status.refusals[count].is_some() && status.in_flight == 0
         })
         .await;
-    let message = &status.refusals[count].as_ref().unwrap().message;
+    let message = &status.refusals[count].as_ref().unwrap().message.en;
     assert!(message.contains("event/count: not authorised"), "{message}");
     assert_eq!(queue.pending(), 45, "nothing passed for delivered");
     clock.advance(Duration::from_secs(6));

@@ -18,6 +18,7 @@ pub mod backoff;
 pub mod batch;
 #[cfg(feature = "embedded-broker")]
 pub mod broker;
+pub mod cause;
 pub mod desk;
 mod fault;
 mod feed;
@@ -133,7 +134,7 @@ impl Uplink {
                                 .reporter
                                 .update(|status| status.counters.events_resent += returned);
                             // Two boxes with one name throw each other out, however useful: they slow down.
-                            if useful && fault.state != LinkState::Refused {
+                            if useful && fault.state() != LinkState::Refused {
                                 backoff.reset();
                             }
                             fault
@@ -145,7 +146,7 @@ impl Uplink {
             // What the broker would bring again, the library could not read again.
             fresh = fault.unreadable;
             let wait = backoff.next_wait();
-            tracing::warn!(%broker, reason = %fault.message, wait_s = wait.as_secs_f64(), "not connected");
+            tracing::warn!(%broker, reason = %fault.message.en, wait_s = wait.as_secs_f64(), "not connected");
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = stopped(&mut stop) => break,

@@ -79,7 +79,12 @@ pub struct FaultyBroker {
 impl FaultyBroker {
     /// `base`: of the one box that may connect.
     pub async fn start(base: &str, plans: Vec<Plan>) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        Self::start_at((Ipv4Addr::LOCALHOST, 0), base, plans).await
+    }
+
+    /// At an address and a port of its own.
+    pub async fn start_at(at: (Ipv4Addr, u16), base: &str, plans: Vec<Plan>) -> Self {
+        let listener = TcpListener::bind(at).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(Mutex::new(State {
             plans: plans.into(),
@@ -484,6 +489,3 @@ impl Line {
         while let Ok(1..) = self.stream.read(&mut buffer).await {}
     }
 }
-
-/// Far more than any schedule takes, on the paused clock.
-pub const PATIENCE: Duration = Duration::from_secs(24 * 3600);
