@@ -30,7 +30,7 @@ use footfall::outbox::Queue;
 use footfall::uplink::cause::{Cause, Objection};
 use footfall::uplink::{LinkState, LinkStatus};
 use memory_queue::MemoryQueue;
-use mosquitto::{Mosquitto, free_port, put};
+use mosquitto::{Mosquitto, free_port};
 use name_server::{NameServer, in_own_network};
 use paused_rig::{BASE, Running, block_on};
 use tokio::time::Instant;
@@ -40,6 +40,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 
 fn ending(point: Point, ending: Ending) -> Plan {
     Plan {
+        wordy: true,
         end: Some((point, ending)),
         ..Plan::default()
     }
@@ -47,13 +48,26 @@ fn ending(point: Point, ending: Ending) -> Plan {
 
 /// An uplink of its own clock to a broker with these plans; the queue is empty.
 async fn paused(plans: Vec<Plan>) -> (FaultyBroker, Arc<MemoryQueue>, Running) {
+    listening(plans, None).await
+}
+
+/// The same, and somebody takes commands.
+async fn listening(
+    plans: Vec<Plan>,
+    clerk: Option<Arc<Clerk>>,
+) -> (FaultyBroker, Arc<MemoryQueue>, Running) {
     let broker = FaultyBroker::start(BASE, plans).await;
     let queue = Arc::new(MemoryQueue::default());
     let config = schema::Uplink {
         keep_alive_s: KEEP_ALIVE.as_secs().try_into().unwrap(),
         ..plain(format!("mqtt://127.0.0.1:{}", broker.port))
     };
-    let running = paused_rig::start(&config, queue.clone(), None, Instant::now());
+    let running = paused_rig::start(
+        &config,
+        queue.clone(),
+        clerk.map(|clerk| clerk as _),
+        Instant::now(),
+    );
     (broker, queue, running)
 }
 
@@ -132,7 +146,7 @@ fn given_a_quota_is_exceeded_the_state_says_so_wherever_the_broker_says_it_and_e
     };
     for plan in [
         connack,
-        ending(Point::Answered(1), Ending::Disconnect(Some(quota))),
+        ending(Point::Answered(1), Ending::Disconnect(quota)),
     ] {
         block_on(async {
             let (_broker, _queue, mut running) = paused(vec![plan]).await;
@@ -171,8 +185,8 @@ fn every_reason_a_broker_can_give_has_a_cause_and_words_in_both_languages() {
         connack,
         ..Plan::default()
     });
-    let thrown_out = DISCONNECT_REASONS
-        .map(|reason| ending(Point::Answered(1), Ending::Disconnect(Some(reason))));
+    let thrown_out =
+        DISCONNECT_REASONS.map(|reason| ending(Point::Answered(1), Ending::Disconnect(reason)));
     for plan in refusals.into_iter().chain(thrown_out) {
         let reason = format!("{:#x} {:?}", plan.connack, plan.end);
         block_on(async {
@@ -203,13 +217,13 @@ async fn given_two_boxes_with_one_name_the_one_thrown_out_says_so() {
         .await;
     let second = Rig::start(&plain(broker.url()), Arc::new(MemoryQueue::default()));
     let status = first
-        .until("thrown out", |status| {
-            status.cause == Some(Cause::ClientIdTaken)
-        })
+        .until("thrown out", |status| status.state == LinkState::Refused)
         .await;
-    assert_eq!(status.state, LinkState::Refused);
+    // Mosquitto says so in the short form, which the library does not read.
+    let taken = matches!(status.cause, Some(Cause::ClientIdTaken | Cause::ThrownOut));
+    assert!(taken, "{status:?}");
     assert!(
-        status.message.en.contains("device.box"),
+        status.message.en.contains("same client id"),
         "{:?}",
         status.message
     );
@@ -217,29 +231,23 @@ async fn given_two_boxes_with_one_name_the_one_thrown_out_says_so() {
     second.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn given_a_broker_that_does_not_let_the_box_listen_the_state_says_so_and_events_flow() {
-    // From 2.0 on mosquitto looks at the rules when somebody subscribes.
-    let Some(broker) = Mosquitto::start_with(|dir| {
-        put(&dir.join("rules"), &format!("topic write {BASE}/#\n"));
-        format!("allow_anonymous true\nacl_file {}/rules\n", dir.display())
-    }) else {
-        return;
-    };
-    let queue = Arc::new(MemoryQueue::default());
-    let clerk = Arc::<Clerk>::default();
-    let mut rig = Rig::start_listening(&plain(broker.url()), queue.clone(), clerk);
-    let status = rig
-        .until("connected", |status| {
-            status.state == LinkState::Connected && status.deaf.is_some()
-        })
-        .await;
-    let deaf = status.deaf.unwrap();
-    assert_eq!(deaf.topic, format!("{BASE}/command"));
-    assert!(deaf.message.zh.contains("命令"), "{deaf:?}");
-    queue.produce(Stream::Count, 5, 10);
-    rig.until_delivered().await;
-    rig.stop().await;
+#[test]
+fn given_a_broker_that_does_not_let_the_box_listen_the_state_says_so_and_events_flow() {
+    block_on(async {
+        let plan = Plan {
+            suback: Some(0x87),
+            ..Plan::default()
+        };
+        let clerk = Arc::<Clerk>::default();
+        let (_broker, queue, mut running) = listening(vec![plan], Some(clerk)).await;
+        let status = running.until("connected", is_up).await;
+        let deaf = status.deaf.unwrap();
+        assert_eq!(deaf.topic, format!("{BASE}/command"));
+        assert!(deaf.message.zh.contains("命令"), "{deaf:?}");
+        queue.produce(Stream::Count, 5, 10);
+        let all = |status: &LinkStatus| status.counters.events_acked == 5;
+        running.until("all arrived", all).await;
+    });
 }
 
 /// In a network of its own, where port 53 and the resolver's configuration are the test's.

@@ -23,6 +23,8 @@ pub enum Cause {
     ClosedEarly,
     /// An accepted connection broke.
     Cut,
+    /// An accepted connection was closed from the other side without a word.
+    Closed,
     /// Nothing is heard any more, though nobody closed the connection.
     Silent,
     /// Pings may be answered, publishes or subscriptions are not.
@@ -39,6 +41,9 @@ pub enum Cause {
     ClientIdRefused,
     /// Another client with the same id threw this one out.
     ClientIdTaken,
+    /// Accepted and closed without a word, again and again: most often another client with the same id, when the broker
+    /// does not say so, or says so in the short form (3.14.2.2.1) that the library does not read.
+    ThrownOut,
     Banned,
     QuotaExceeded,
     /// The broker does not speak our version of MQTT.
@@ -79,6 +84,7 @@ impl Cause {
             | Self::NoAnswer
             | Self::ClosedEarly
             | Self::Cut
+            | Self::Closed
             | Self::Silent
             | Self::NoAcknowledgement
             | Self::Busy
@@ -88,6 +94,7 @@ impl Cause {
             Self::WrongCredentials
             | Self::ClientIdRefused
             | Self::ClientIdTaken
+            | Self::ThrownOut
             | Self::Banned
             | Self::QuotaExceeded
             | Self::UnsupportedVersion

@@ -1,6 +1,8 @@
 //! Turns a failed connection into a state and plain words: what is wrong, and what to do.
 
+use std::collections::VecDeque;
 use std::io;
+use std::time::Duration;
 
 use rumqttc::v5::mqttbytes::Error as PacketError;
 use rumqttc::v5::mqttbytes::v5::{ConnectReturnCode, DisconnectReasonCode};
@@ -12,6 +14,10 @@ use super::state::LinkState;
 use crate::words::Words;
 
 pub(super) mod words;
+
+/// So many connections closed without a word within this time are no coincidence.
+const CLOSINGS: usize = 4;
+const CLOSINGS_WITHIN: Duration = Duration::from_secs(600);
 
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +63,28 @@ impl Fault {
     }
 }
 
+/// Remembers when accepted connections were closed without a word, and tells when that is no coincidence any more.
+#[derive(Debug, Default)]
+pub(super) struct Closings(VecDeque<Duration>);
+
+impl Closings {
+    /// The fault itself, or what it amounts to after those before it.
+    pub(super) fn judge(&mut self, fault: Fault, broker: &str, now: Duration) -> Fault {
+        if fault.cause != Cause::Closed {
+            return fault;
+        }
+        self.0.push_back(now);
+        if self.0.len() > CLOSINGS {
+            self.0.pop_front();
+        }
+        let within = |first: &Duration| now.saturating_sub(*first) <= CLOSINGS_WITHIN;
+        if self.0.len() == CLOSINGS && self.0.front().is_some_and(within) {
+            return Fault::new(Cause::ThrownOut, broker, "");
+        }
+        fault
+    }
+}
+
 fn cause_of(error: &ConnectionError, accepted: bool) -> (Cause, String) {
     let cause = match error {
         ConnectionError::ConnectionRefused(code) => {
@@ -79,6 +107,7 @@ fn cause_of(error: &ConnectionError, accepted: bool) -> (Cause, String) {
         ConnectionError::MqttState(StateError::Unsolicited(_) | StateError::WrongPacket) => {
             Cause::Garbled
         }
+        ConnectionError::MqttState(StateError::ConnectionAborted) => Cause::Closed,
         _ => Cause::Cut,
     };
     (cause, error.to_string())

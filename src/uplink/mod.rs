@@ -43,6 +43,7 @@ use crate::outbox::Queue;
 use backoff::Backoff;
 use batch::ToldOversized;
 use desk::Desk;
+use fault::Closings;
 use feed::Feed;
 use ledger::Ledger;
 use link::{Link, Terms};
@@ -104,7 +105,7 @@ impl Uplink {
             grace: self.grace,
             told_oversized: ToldOversized::default(),
         };
-        let mut fresh = false;
+        let (mut fresh, mut closings) = (false, Closings::default());
         loop {
             shared.reporter.attempt();
             let terms = Terms {
@@ -129,6 +130,7 @@ impl Uplink {
                         End::Left => break,
                         End::Closed => return Err(QueueClosed),
                         End::Lost(fault) => {
+                            let fault = closings.judge(fault, &broker, now);
                             tracing::warn!(%broker, returned, "the connection is lost");
                             shared
                                 .reporter

@@ -472,7 +472,10 @@ impl Line {
         match ending {
             Ending::Close => {}
             Ending::Reset => drop(self.stream.set_zero_linger()),
-            Ending::Disconnect(reason) => self.say(vec![wire::disconnect(reason)]).await?,
+            Ending::Disconnect(reason) => {
+                self.say(vec![wire::disconnect(reason, self.plan.wordy)])
+                    .await?;
+            }
             Ending::Garbage(bytes) => {
                 self.say(vec![bytes]).await?;
                 self.hush().await;

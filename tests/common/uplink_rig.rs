@@ -8,7 +8,6 @@ use std::time::Duration;
 use footfall::clock::{SharedClock, SystemClock};
 use footfall::config::schema;
 use footfall::event::Identity;
-use footfall::uplink::desk::Desk;
 use footfall::uplink::subscriber::{Seen, Subscriber, Subscription};
 use footfall::uplink::{Birth, LinkStatus, QueueClosed, Settings, Uplink};
 use jiff::Timestamp;
@@ -35,31 +34,11 @@ impl Rig {
         Self::start_with(config, queue, clock, Duration::from_secs(30))
     }
 
-    /// With somebody who takes commands.
-    pub fn start_listening(
-        config: &schema::Uplink,
-        queue: Arc<MemoryQueue>,
-        desk: Arc<dyn Desk>,
-    ) -> Self {
-        let clock = Arc::new(SystemClock::new(true));
-        Self::start_all(config, queue, clock, Duration::from_secs(30), Some(desk))
-    }
-
     pub fn start_with(
         config: &schema::Uplink,
         queue: Arc<MemoryQueue>,
         clock: SharedClock,
         grace: Duration,
-    ) -> Self {
-        Self::start_all(config, queue, clock, grace, None)
-    }
-
-    fn start_all(
-        config: &schema::Uplink,
-        queue: Arc<MemoryQueue>,
-        clock: SharedClock,
-        grace: Duration,
-        desk: Option<Arc<dyn Desk>>,
     ) -> Self {
         let identity = Identity {
             tenant: "acme".into(),
@@ -80,7 +59,7 @@ impl Rig {
                 config_sha256: watch::channel("c0ffee".to_owned()).1,
                 capabilities: vec!["vision".into()],
             },
-            desk,
+            desk: None,
             grace,
         };
         Self {

@@ -70,10 +70,8 @@ fn a_cut_before_the_brokers_answer_points_at_the_other_kind_of_port() {
     let early = Fault::classify(&aborted(), "b:8883", false);
     assert_eq!(early.cause, Cause::ClosedEarly);
     assert!(early.message.en.contains("mqtts://"), "{:?}", early.message);
-    assert_eq!(
-        Fault::classify(&aborted(), "b:8883", true).cause,
-        Cause::Cut
-    );
+    let later = Fault::classify(&aborted(), "b:8883", true);
+    assert_eq!(later.cause, Cause::Closed);
 }
 
 #[test]
@@ -89,4 +87,25 @@ fn a_quota_is_named_however_the_broker_says_it() {
         (fault.cause, fault.state()),
         (Cause::QuotaExceeded, LinkState::Refused)
     );
+}
+
+#[test]
+fn connections_closed_again_and_again_point_at_another_client_and_a_few_in_a_day_do_not() {
+    let closed = || Fault::new(Cause::Closed, "b:1883", "");
+    let causes = |every: Duration| {
+        let mut closings = Closings::default();
+        (1..=6)
+            .map(|turn| closings.judge(closed(), "b:1883", every * turn).cause)
+            .collect::<Vec<_>>()
+    };
+    let quick = causes(Duration::from_secs(20));
+    assert_eq!(quick[..3], [Cause::Closed; 3]);
+    assert_eq!(quick[3..], [Cause::ThrownOut; 3]);
+    assert_eq!(causes(Duration::from_secs(3600)), [Cause::Closed; 6]);
+    let mut closings = Closings::default();
+    for _ in 0..6 {
+        let other = Fault::new(Cause::ShuttingDown, "b:1883", "");
+        let cause = closings.judge(other, "b:1883", Duration::ZERO).cause;
+        assert_eq!(cause, Cause::ShuttingDown);
+    }
 }

@@ -47,6 +47,20 @@ pub(in crate::uplink) fn of(cause: Cause, broker: &str, detail: &str) -> Words {
             format!("the connection to {broker} broke{en}; connecting again"),
             format!("与 {broker} 的连接中断{zh}；正在重新连接"),
         ),
+        Cause::Closed => Words::new(
+            format!("{broker} closed the connection; connecting again"),
+            format!("{broker} 关闭了连接；正在重新连接"),
+        ),
+        Cause::ThrownOut => Words::new(
+            format!(
+                "{broker} accepts this box and closes the connection again, time after time: most often another client uses the \
+                 same client id (two boxes must not share one tenant, store and box name); else see the broker's log"
+            ),
+            format!(
+                "{broker} 接受此设备后又反复关闭连接：通常是另一台设备使用了相同的客户端标识（两台设备不能同用一组 tenant、store 和 \
+                 box 名称）；否则请查看服务器日志"
+            ),
+        ),
         Cause::Silent => Words::new(
             format!(
                 "nothing is heard from {broker} any more, though nobody closed the connection; connecting again. \

@@ -23,7 +23,7 @@ pub struct Plan {
     /// Those that wait go out in another order. MQTT 5, 4.6, orders the acknowledgements of a client, not those of a
     /// server, and an id is free with its own acknowledgement (2.2.1): a client must bear any order.
     pub shuffled: bool,
-    /// With a reason string.
+    /// With what may be left out: a reason string, the length of the properties.
     pub wordy: bool,
     pub pieces: Pieces,
     /// Bytes read at once, with a pause after each read.
@@ -74,7 +74,8 @@ pub enum Ending {
     Close,
     /// All is said and closed with a reset.
     Reset,
-    Disconnect(Option<u8>),
+    /// DISCONNECT with this reason; see [`Plan::wordy`].
+    Disconnect(u8),
     Garbage(Vec<u8>),
     /// Reads on, and never says another word.
     Silence,
@@ -185,8 +186,8 @@ fn ending(random: &mut fastrand::Rng) -> Ending {
     match random.u8(0..16) {
         0..=4 => Ending::Close,
         5..=6 => Ending::Reset,
-        7 => Ending::Disconnect(None),
-        8..=9 => Ending::Disconnect(Some(*random.choice(&DISCONNECT_REASONS).unwrap())),
+        7 => Ending::Disconnect(0),
+        8..=9 => Ending::Disconnect(*random.choice(&DISCONNECT_REASONS).unwrap()),
         10..=11 => Ending::Garbage(garbage(random)),
         12..=13 => Ending::Silence,
         _ => Ending::Stall,

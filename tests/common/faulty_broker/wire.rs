@@ -255,11 +255,12 @@ pub fn pingresp() -> Vec<u8> {
     packet(0xD0, &[])
 }
 
-/// `None`: the short form, which means a normal disconnection.
-pub fn disconnect(reason: Option<u8>) -> Vec<u8> {
-    match reason {
-        Some(reason) => packet(0xE0, &[reason]),
-        None => packet(0xE0, &[]),
+/// `long`: with the length of the properties even where they may be left out.
+pub fn disconnect(reason: u8, long: bool) -> Vec<u8> {
+    match (reason, long) {
+        (reason, true) => packet(0xE0, &[reason, 0]),
+        (0, false) => packet(0xE0, &[]),
+        (reason, false) => packet(0xE0, &[reason]),
     }
 }
 
