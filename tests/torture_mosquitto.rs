@@ -45,7 +45,7 @@ async fn given_a_forgetful_broker_killed_and_stopped_under_load_every_event_arri
 async fn restart_under_load(config: &str, persistent: bool, rounds: usize) {
     let seed = std::env::var("FOOTFALL_SEED").ok();
     let seed = seed.map_or_else(|| fastrand::u64(..), |seed| seed.parse().unwrap());
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let Some(mut broker) = Mosquitto::start(config) else {
         return;
@@ -111,7 +111,7 @@ async fn restart_under_load(config: &str, persistent: bool, rounds: usize) {
         })
         .await;
     let duplicates: u64 = streams.iter().map(|stream| stream.duplicates).sum();
-    println!(
+    eprintln!(
         "{rounds} restarts, {kills} of them kill -9: {produced} events, {duplicates} duplicates; {:?}",
         status.counters
     );

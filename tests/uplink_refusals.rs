@@ -18,6 +18,7 @@ use footfall::config::schema;
 use footfall::event::Stream;
 use footfall::outbox::Queue;
 use footfall::uplink::LinkState;
+use footfall::uplink::cause::{Cause, Objection};
 use footfall::uplink::subscriber::Seen;
 use jiff::Timestamp;
 use memory_queue::MemoryQueue;
@@ -57,6 +58,7 @@ async fn given_a_wrong_password_the_state_says_what_to_do_and_the_right_one_conn
     let status = rig
         .until("refused", |status| status.state == LinkState::Refused)
         .await;
+    assert_eq!(status.cause, Some(Cause::WrongCredentials));
     assert!(
         status.message.en.contains("uplink.password_file"),
         "{}",
@@ -119,6 +121,8 @@ async fn refuse_one_stream(more: &str) {
         assert_eq!(status.counters.connections_lost, 0);
     }
     assert!(status.counters.batches_refused >= 1);
+    let refusal = status.refusals[Stream::Count.index()].as_ref().unwrap();
+    assert_eq!(refusal.objection, Objection::NotAuthorised);
     let alarms = status.alarms_since(&before);
     assert_eq!(alarms.len(), 1);
     assert!(

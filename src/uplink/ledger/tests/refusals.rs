@@ -224,3 +224,23 @@ fn a_refusal_is_over_on_the_next_connection_with_the_refused_event_and_not_with_
         assert_eq!(ledger.is_refused(Stream::Count), refused);
     }
 }
+
+#[test]
+fn given_refused_live_events_wait_in_the_backfill_a_newer_live_one_does_not_end_the_refusal() {
+    let mut ledger = connected(4);
+    ledger.sent(batch(Stream::Count, 1..=1), Duration::ZERO);
+    ledger.written(1).unwrap();
+    ledger.acked(1, false, Duration::ZERO).unwrap();
+    let backfill = Some(Route::backfill(Stream::Count));
+    assert_eq!(ledger.next_route([0, 1, 0, 0], FIRST_PAUSE), backfill);
+    for (id, content) in [
+        (2, batch(Stream::Count, 2..=2)),
+        (3, older(Stream::Count, 1..=1)),
+    ] {
+        assert!(ledger.is_refused(Stream::Count));
+        ledger.sent(content, FIRST_PAUSE);
+        ledger.written(id).unwrap();
+        ledger.acked(id, true, FIRST_PAUSE).unwrap();
+    }
+    assert!(!ledger.is_refused(Stream::Count));
+}
