@@ -36,7 +36,7 @@ use footfall::sensor::wifi::meters::Meters;
 use footfall::status::auth::{Entry, Gate, cookie_value};
 use footfall::status::{Access, Today};
 use footfall::stop::Stop;
-use footfall::uplink::desk::{Desk, Message};
+use footfall::uplink::desk::{Desk, Inlet, Message};
 use footfall::uplink::topics::Topics;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -421,6 +421,7 @@ async fn a_command_that_was_done_is_not_done_again_whatever_the_clock_says_meanw
         };
         let deliver = async |payload: &[u8]| {
             let message = Message {
+                inlet: Inlet::Command,
                 payload: payload.to_owned(),
                 response_topic: None,
                 correlation: None,

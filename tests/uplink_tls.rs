@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use footfall::config::schema;
 use footfall::event::Stream;
+use footfall::uplink::cause::Cause;
 use footfall::uplink::{LinkState, LinkStatus};
 use memory_queue::MemoryQueue;
 use mosquitto::{Mosquitto, put};
@@ -48,6 +49,25 @@ fn openssl(dir: &Path, arguments: &str) {
     assert!(status.success(), "openssl {arguments}");
 }
 
+/// Makes `name.key` and `name.pem`, signed by `ca`, as [`certificate`] does; valid in January 2020 only.
+fn expired_certificate(dir: &Path, name: &str, extensions: &str) {
+    certificate(dir, name, Some("ca"), extensions);
+    put(&dir.join("index"), "");
+    put(&dir.join("serial"), "01\n");
+    put(
+        &dir.join("ca.conf"),
+        "[ca]\ndefault_ca=own\n[own]\ndatabase=index\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\npolicy=any\n\
+         [any]\ncommonName=supplied\n",
+    );
+    openssl(
+        dir,
+        &format!(
+            "ca -batch -notext -config ca.conf -cert ca.pem -keyfile ca.key -in {name}.csr -extfile {name}.ext -out {name}.pem \
+             -startdate 20200101000000Z -enddate 20200201000000Z"
+        ),
+    );
+}
+
 /// Authorities `ca` and `other`; the broker's `server`, valid for 127.0.0.1 and localhost, and `stranger`,
 /// for another name; the box's `client`, all three signed by `ca`.
 fn certificates() -> Option<TempDir> {
@@ -79,6 +99,7 @@ fn certificates() -> Option<TempDir> {
         Some("ca"),
         "extendedKeyUsage=clientAuth\n",
     );
+    expired_certificate(dir.path(), "past", &names);
     Some(dir)
 }
 
@@ -104,12 +125,13 @@ fn config(
     }
 }
 
-async fn tls_error(config: &schema::Uplink) -> LinkStatus {
+async fn tls_error(config: &schema::Uplink, cause: Cause) -> LinkStatus {
     let mut rig = Rig::start(config, Arc::new(MemoryQueue::default()));
     let status = rig
         .until("a TLS error", |status| status.state == LinkState::TlsError)
         .await;
     rig.stop().await;
+    assert_eq!(status.cause, Some(cause), "{:?}", status.message);
     status
 }
 
@@ -136,11 +158,15 @@ async fn given_another_authority_the_state_names_the_ca_file() {
     let Some(broker) = broker(files.path(), "server") else {
         return;
     };
-    let status = tls_error(&config(&broker, files.path(), "other", Some("client"))).await;
+    let status = tls_error(
+        &config(&broker, files.path(), "other", Some("client")),
+        Cause::CertificateUnknown,
+    )
+    .await;
     assert!(
-        status.message.contains("uplink.ca_file"),
+        status.message.en.contains("uplink.ca_file"),
         "{}",
-        status.message
+        status.message.en
     );
 }
 
@@ -150,12 +176,27 @@ async fn given_a_broker_with_another_name_the_state_says_so() {
     let Some(broker) = broker(files.path(), "stranger") else {
         return;
     };
-    let status = tls_error(&config(&broker, files.path(), "ca", Some("client"))).await;
+    let status = tls_error(
+        &config(&broker, files.path(), "ca", Some("client")),
+        Cause::CertificateName,
+    )
+    .await;
     assert!(
-        status.message.contains("for another name"),
+        status.message.en.contains("for another name"),
         "{}",
-        status.message
+        status.message.en
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn given_a_broker_whose_certificate_has_expired_the_state_says_so_and_suspects_the_clock() {
+    let Some(files) = certificates() else { return };
+    let Some(broker) = broker(files.path(), "past") else {
+        return;
+    };
+    let config = config(&broker, files.path(), "ca", Some("client"));
+    let status = tls_error(&config, Cause::CertificateExpired).await;
+    assert!(status.message.en.contains("clock"), "{}", status.message.en);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -164,12 +205,15 @@ async fn given_no_client_certificate_or_a_strangers_the_state_names_the_cert_fil
     let Some(broker) = broker(files.path(), "server") else {
         return;
     };
-    for client in [None, Some("other")] {
-        let status = tls_error(&config(&broker, files.path(), "ca", client)).await;
+    for (client, cause) in [
+        (None, Cause::ClientCertificateMissing),
+        (Some("other"), Cause::ClientCertificateRefused),
+    ] {
+        let status = tls_error(&config(&broker, files.path(), "ca", client), cause).await;
         assert!(
-            status.message.contains("uplink.cert_file"),
+            status.message.en.contains("uplink.cert_file"),
             "{}",
-            status.message
+            status.message.en
         );
     }
 }
@@ -188,9 +232,8 @@ async fn given_a_plain_port_or_a_tls_port_taken_for_the_other_the_state_says_so(
         .until("failed", |status| status.counters.failed_attempts > 0)
         .await;
     assert!(
-        status.message.contains("TLS on this port"),
-        "{}",
-        status.message
+        matches!(status.cause, Some(Cause::NotTls | Cause::ClosedEarly)),
+        "{status:?}"
     );
     rig.stop().await;
     let Some(tls_broker) = broker(files.path(), "server") else {
@@ -200,6 +243,10 @@ async fn given_a_plain_port_or_a_tls_port_taken_for_the_other_the_state_says_so(
     let status = rig
         .until("failed", |status| status.counters.failed_attempts > 0)
         .await;
-    assert!(status.message.contains("mqtts://"), "{}", status.message);
+    assert!(
+        status.message.en.contains("mqtts://"),
+        "{}",
+        status.message.en
+    );
     rig.stop().await;
 }

@@ -10,6 +10,7 @@ use super::batch::{Batch, Packed, PayloadLimit, pack};
 use super::route::Route;
 use crate::event::Stream;
 use crate::outbox::{OutboxError, Queue};
+use crate::words::Words;
 
 /// Why the outbox gave nothing.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub(super) enum FeedError {
     /// The outbox is closed for good.
     Closed,
     /// May pass; plain words.
-    Trouble(String),
+    Trouble(Words),
 }
 
 /// See the module.
@@ -65,7 +66,7 @@ impl Feed {
     ) -> Result<Packed, FeedError> {
         let queue = self.queue.clone();
         let stream = route.stream;
-        blocking("reading the outbox", move || {
+        blocking(("reading the outbox", "读取事件库"), move || {
             let last = queue.stat(stream).last.min(end);
             let mut after = after;
             // Long acknowledged stretches lie behind an event that is set aside: no need to read them.
@@ -105,11 +106,14 @@ impl Feed {
     /// Acknowledges what was delivered to the outbox. What fails is kept for the next call.
     pub(super) async fn record(&mut self) -> Result<(), FeedError> {
         let (queue, delivered) = (self.queue.clone(), self.delivered.clone());
-        blocking("acknowledging to the outbox", move || {
-            delivered
-                .into_iter()
-                .try_for_each(|(stream, range)| queue.ack(stream, range))
-        })
+        blocking(
+            ("acknowledging to the outbox", "更新事件库"),
+            move || {
+                delivered
+                    .into_iter()
+                    .try_for_each(|(stream, range)| queue.ack(stream, range))
+            },
+        )
         .await?;
         self.delivered.clear();
         Ok(())
@@ -117,13 +121,19 @@ impl Feed {
 }
 
 async fn blocking<T: Send + 'static>(
-    what: &'static str,
+    (en, zh): (&'static str, &'static str),
     work: impl FnOnce() -> Result<T, OutboxError> + Send + 'static,
 ) -> Result<T, FeedError> {
     match task::spawn_blocking(work).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(OutboxError::Closed)) => Err(FeedError::Closed),
-        Ok(Err(error)) => Err(FeedError::Trouble(format!("{what} failed: {error}"))),
-        Err(_) => Err(FeedError::Trouble(format!("{what} panicked; see the log"))),
+        Ok(Err(error)) => Err(FeedError::Trouble(Words::new(
+            format!("{en} failed: {error}"),
+            format!("{zh}失败：{error}"),
+        ))),
+        Err(_) => Err(FeedError::Trouble(Words::new(
+            format!("{en} panicked; see the log"),
+            format!("{zh}时程序出错；请查看日志"),
+        ))),
     }
 }

@@ -12,11 +12,12 @@ use rumqttc::v5::{Event, MqttOptions};
 use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
 
 use super::batch::PayloadLimit;
+use super::cause::{Cause, Objection};
 use super::desk::{COMMANDS_AHEAD, COMMANDS_HELD, Inlet, KEPT_FOR_S, LARGEST_INCOMING, Message};
-use super::fault::{Fault, subscription_refused};
+use super::fault::{Fault, words};
 use super::pump::{Connection, Spoken};
 use super::settings::Settings;
-use super::state::{LinkState, Refusal};
+use super::state::Refusal;
 
 /// Time for DNS, TCP, TLS and the broker's answer together, seconds; slow mobile networks need most of it.
 const CONNECT_TIMEOUT_S: u64 = 20;
@@ -94,7 +95,6 @@ pub(super) struct Link {
     early: VecDeque<Spoken>,
     inlets: [(Inlet, String); 2],
     broker: String,
-    over_tls: bool,
 }
 
 impl Link {
@@ -104,18 +104,14 @@ impl Link {
         let mut link = Self::connect(settings, terms).await?;
         if terms.listen {
             let answer = tokio::time::timeout(SUBSCRIBE_TIMEOUT, link.subscribe()).await;
-            link.refused_subscription = answer.map_err(|_| {
-                let broker = &link.broker;
-                Fault::disconnected(format!(
-                    "{broker} does not answer a subscription; connecting again (see the broker's log)"
-                ))
-            })??;
+            link.refused_subscription =
+                answer.map_err(|_| Fault::new(Cause::NoAcknowledgement, &link.broker, ""))??;
         }
         Ok(link)
     }
 
     async fn connect(settings: &Settings, terms: Terms) -> Result<Self, Fault> {
-        let (broker, over_tls) = (settings.broker(), settings.tls.is_some());
+        let broker = settings.broker();
         // Room for a full window, for an acknowledgement of every command, and for SUBSCRIBE and DISCONNECT.
         let capacity = usize::from(settings.inflight) + COMMANDS_HELD + 2;
         let mut connection = Connection::start(options(settings, terms), capacity);
@@ -132,12 +128,11 @@ impl Link {
                             (Inlet::Desired, settings.topics.desired()),
                         ],
                         broker,
-                        over_tls,
                     });
                 }
                 Some(Ok(_)) => {}
                 Some(Err(error)) => {
-                    return Err(Fault::classify(&error, &broker, over_tls, false));
+                    return Err(Fault::classify(&error, &broker, false));
                 }
                 None => return Err(lost(&broker)),
             }
@@ -167,8 +162,12 @@ impl Link {
                     return Ok(refused.map(|(_, topic)| {
                         let topic = topic.clone();
                         tracing::warn!(%topic, answer = ?answer.return_codes, "the broker refused the subscription");
-                        let message = subscription_refused(&topic);
-                        Refusal { topic, message }
+                        let message = words::subscription_refused(&topic);
+                        Refusal {
+                            topic,
+                            objection: Objection::NotAuthorised,
+                            message,
+                        }
                     }));
                 }
                 Some(Ok(_)) if self.early.len() >= COMMANDS_HELD => {
@@ -176,7 +175,7 @@ impl Link {
                 }
                 Some(Ok(said)) => self.early.push_back(Ok(said)),
                 Some(Err(error)) => {
-                    return Err(Fault::classify(&error, &self.broker, self.over_tls, true));
+                    return Err(Fault::classify(&error, &self.broker, true));
                 }
                 None => return Err(lost(&self.broker)),
             }
@@ -259,7 +258,7 @@ impl Link {
             Ok(Event::Incoming(Packet::Publish(publish))) => self.message(publish),
             Ok(Event::Incoming(_)) => Signal::Heard,
             Ok(Event::Outgoing(_)) => Signal::Wrote,
-            Err(error) => Signal::Down(Fault::classify(&error, &self.broker, self.over_tls, true)),
+            Err(error) => Signal::Down(Fault::classify(&error, &self.broker, true)),
         }
     }
 
@@ -287,15 +286,15 @@ impl Link {
 
 /// The broker sends commands without waiting for an acknowledgement.
 pub(super) fn too_many_commands(broker: &str) -> Fault {
-    Fault::disconnected(format!(
-        "{broker} sends more commands at once than MQTT 5 allows it to; connecting again"
-    ))
+    Fault::new(
+        Cause::Garbled,
+        broker,
+        "more commands at once than it may send",
+    )
 }
 
 fn lost(broker: &str) -> Fault {
-    Fault::disconnected(format!(
-        "the connection to {broker} is gone; connecting again"
-    ))
+    Fault::new(Cause::Cut, broker, "")
 }
 
 fn options(settings: &Settings, terms: Terms) -> MqttOptions {
@@ -340,23 +339,12 @@ fn options(settings: &Settings, terms: Terms) -> MqttOptions {
 
 fn limits(settings: &Settings, connack: &ConnAck, broker: &str) -> Result<Limits, Fault> {
     let said = connack.properties.as_ref();
-    let refused = |message| {
-        Err(Fault {
-            state: LinkState::Refused,
-            message,
-            unreadable: false,
-        })
-    };
     if said.and_then(|said| said.max_qos) == Some(0) {
-        return refused(format!(
-            "{broker} does not offer QoS 1, without which events would be lost; allow it"
-        ));
+        return Err(Fault::new(Cause::NoQos1, broker, ""));
     }
     let receive_max = said.and_then(|said| said.receive_max).unwrap_or(u16::MAX);
     if receive_max == 0 {
-        return refused(format!(
-            "{broker} announces a receive maximum of 0, which MQTT 5 forbids; use another broker"
-        ));
+        return Err(Fault::new(Cause::Garbled, broker, "a receive maximum of 0"));
     }
     let keep_alive = match said.and_then(|said| said.server_keep_alive) {
         None | Some(0) => settings.keep_alive,

@@ -18,6 +18,7 @@ pub mod backoff;
 pub mod batch;
 #[cfg(feature = "embedded-broker")]
 pub mod broker;
+pub mod cause;
 pub mod desk;
 mod fault;
 mod feed;
@@ -42,6 +43,7 @@ use crate::outbox::Queue;
 use backoff::Backoff;
 use batch::ToldOversized;
 use desk::Desk;
+use fault::Closings;
 use feed::Feed;
 use ledger::Ledger;
 use link::{Link, Terms};
@@ -103,7 +105,7 @@ impl Uplink {
             grace: self.grace,
             told_oversized: ToldOversized::default(),
         };
-        let mut fresh = false;
+        let (mut fresh, mut closings) = (false, Closings::default());
         loop {
             shared.reporter.attempt();
             let terms = Terms {
@@ -128,12 +130,13 @@ impl Uplink {
                         End::Left => break,
                         End::Closed => return Err(QueueClosed),
                         End::Lost(fault) => {
+                            let fault = closings.judge(fault, &broker, now);
                             tracing::warn!(%broker, returned, "the connection is lost");
                             shared
                                 .reporter
                                 .update(|status| status.counters.events_resent += returned);
                             // Two boxes with one name throw each other out, however useful: they slow down.
-                            if useful && fault.state != LinkState::Refused {
+                            if useful && fault.state() != LinkState::Refused {
                                 backoff.reset();
                             }
                             fault
@@ -145,7 +148,7 @@ impl Uplink {
             // What the broker would bring again, the library could not read again.
             fresh = fault.unreadable;
             let wait = backoff.next_wait();
-            tracing::warn!(%broker, reason = %fault.message, wait_s = wait.as_secs_f64(), "not connected");
+            tracing::warn!(%broker, reason = %fault.message.en, wait_s = wait.as_secs_f64(), "not connected");
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = stopped(&mut stop) => break,

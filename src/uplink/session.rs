@@ -9,8 +9,9 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use super::batch::{CONTENT_TYPE, Packed, ToldOversized};
+use super::cause::{Cause, Objection};
 use super::desk::{Desk, JSON};
-use super::fault::{Fault, publish_refused};
+use super::fault::{Fault, words};
 use super::feed::{Feed, FeedError};
 use super::ledger::{Content, Ledger, Settled};
 use super::link::{Link, OFFLINE, Parcel, Receipt, Signal};
@@ -171,11 +172,8 @@ impl<'a> Session<'a> {
         ) {
             self.heard_at = now;
         }
-        let confused = |error| {
-            End::Lost(Fault::disconnected(format!(
-                "the broker's answers do not match what was sent ({error}); connecting again"
-            )))
-        };
+        let settings = &self.shared.settings;
+        let confused = |error| End::Lost(Fault::new(Cause::Garbled, &settings.broker(), error));
         match signal {
             Signal::Heard | Signal::Wrote | Signal::Goodbye => {}
             Signal::Command(message, receipt) => self.take(message, receipt)?,
@@ -238,13 +236,18 @@ impl<'a> Session<'a> {
                     }
                 };
                 tracing::warn!(%topic, ?reason, "the broker refused a publish");
-                let message = publish_refused(reason, &topic);
+                let objection = Objection::from(reason);
+                let message = words::publish_refused(objection, &topic);
                 shared.reporter.update(|status| {
                     status.in_flight = in_flight;
                     status.counters.batches_refused += 1;
                     status.counters.events_resent += events;
                     if let Some(stream) = stream {
-                        status.refusals[stream.index()] = Some(Refusal { topic, message });
+                        status.refusals[stream.index()] = Some(Refusal {
+                            topic,
+                            objection,
+                            message,
+                        });
                     }
                 });
             }
@@ -374,7 +377,7 @@ impl<'a> Session<'a> {
         match error {
             FeedError::Closed => Err(End::Closed),
             FeedError::Trouble(message) => {
-                tracing::error!(error = %message, "the outbox cannot be used; trying again");
+                tracing::error!(error = %message.en, "the outbox cannot be used; trying again");
                 self.shared.reporter.outbox_trouble(Some(message));
                 self.outbox_again_at = Some(self.shared.now() + OUTBOX_PAUSE);
                 Ok(())
@@ -385,14 +388,11 @@ impl<'a> Session<'a> {
     fn check_alive(&self, now: Duration) -> Result<(), End> {
         let broker = self.shared.settings.broker();
         if now >= self.heard_at + self.link.limits.silence {
-            let message = format!("{broker} is silent; connecting again");
-            return Err(End::Lost(Fault::disconnected(message)));
+            return Err(End::Lost(Fault::new(Cause::Silent, &broker, "")));
         }
         if self.shared.ledger.in_flight() > 0 && now >= self.answered_at + ACK_PATIENCE {
-            let message = format!(
-                "{broker} does not acknowledge what is published; connecting again (see the broker's log)"
-            );
-            return Err(End::Lost(Fault::disconnected(message)));
+            let fault = Fault::new(Cause::NoAcknowledgement, &broker, "");
+            return Err(End::Lost(fault));
         }
         Ok(())
     }

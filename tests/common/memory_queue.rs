@@ -59,6 +59,13 @@ impl MemoryQueue {
         self.changes.send_modify(|turn| *turn += 1);
     }
 
+    /// The bytes of an event, which must arrive unchanged.
+    pub fn event(&self, stream: Stream, sequence: u64) -> Option<Vec<u8>> {
+        let place = usize::try_from(sequence).ok()?.checked_sub(1)?;
+        let lanes = self.lanes.lock().unwrap();
+        lanes[stream.index()].events.get(place).cloned()
+    }
+
     /// While broken, reading and acknowledging fail.
     pub fn set_broken(&self, broken: bool) {
         self.broken.store(broken, Ordering::SeqCst);
