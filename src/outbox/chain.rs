@@ -55,6 +55,8 @@ pub struct Chain {
     pub acks: AckFile,
     pub marks: Marks,
     pub gaps: Gaps,
+    /// The file says otherwise: it must be written before the number of a planned report goes to another alarm.
+    pub gaps_differ: bool,
     /// Number of this start of the outbox.
     pub epoch: u32,
     /// Number of the commit that comes next.
@@ -87,6 +89,9 @@ impl Chain {
     /// [`SegmentError`]; the head must then be reopened.
     pub fn append(&mut self, events: &PerStream<Vec<Vec<u8>>>) -> Result<(), SegmentError> {
         let adding: u64 = events.0.iter().map(|events| events.len() as u64).sum();
+        if self.gaps_differ {
+            self.note(self.gaps.clone())?;
+        }
         let stored = self.stored();
         if stored > 0 && stored + adding > self.about.limit {
             self.rotate()?;
@@ -396,8 +401,7 @@ impl Chain {
             gaps.add(stream, lost, GapReason::Corruption);
         }
         gaps.unreport(&unacked[Stream::Alarm]);
-        gaps.store(&dir.join(layout::GAPS))?;
-        self.gaps = gaps;
+        self.note(gaps)?;
         let mut state = self.shared.state();
         if saved.iter().any(|(_, set)| set.total() > 0) {
             let present = saved;
@@ -430,10 +434,20 @@ impl Chain {
         }
         let planned = gaps.plan(alarms.last + 1, &alarms.acked);
         if !planned.is_empty() {
-            gaps.store(&self.layout.dir.join(layout::GAPS))?;
-            self.gaps = gaps;
+            self.note(gaps)?;
         }
         Ok(planned)
+    }
+
+    /// Makes these the losses that are known, durably.
+    ///
+    /// # Errors
+    /// Any I/O error; then those from before still are.
+    pub fn note(&mut self, gaps: Gaps) -> io::Result<()> {
+        gaps.store(&self.layout.dir.join(layout::GAPS))?;
+        self.gaps = gaps;
+        self.gaps_differ = false;
+        Ok(())
     }
 }
 

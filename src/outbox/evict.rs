@@ -153,8 +153,7 @@ impl Chain {
         // What was reported in an alarm that goes is reported again.
         gaps.unreport(&lost[Stream::Alarm]);
         gaps.join(&reported);
-        gaps.store(&self.layout.dir.join(layout::GAPS))?;
-        self.gaps = gaps;
+        self.note(gaps)?;
         let mut state = self.shared.state();
         for (stream, lost) in lost.iter() {
             state.streams[stream].acked.extend(lost);

@@ -385,6 +385,7 @@ impl Opening {
             (true, None) => self.known[stream] + self.layout.segment_events.max(DEFAULT_LIMIT),
         });
         let streams = PerStream::new(|stream| self.place(stream, last[stream]));
+        let stored = self.gaps.clone();
         self.find_gaps(&streams);
         let mut state = State {
             closed: std::mem::take(&mut self.closed),
@@ -415,6 +416,7 @@ impl Opening {
             shared: Arc::new(Shared::new(state)),
             acks: self.ack_file,
             marks: self.marks,
+            gaps_differ: self.gaps != stored,
             gaps: self.gaps,
             epoch: self.epoch,
             commit: 1,
