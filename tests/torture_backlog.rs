@@ -24,6 +24,7 @@ use footfall::uplink::{Birth, LinkState, LinkStatus, Settings, Uplink};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use mosquitto::Mosquitto;
+use rumqttc::NetworkOptions;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions};
 use tempfile::TempDir;
@@ -185,6 +186,11 @@ impl Link {
 async fn bare_rate(broker: &Mosquitto, payload: &[u8], events: usize, count: usize) -> f64 {
     let mut options = MqttOptions::new("bare", "127.0.0.1", broker.port());
     options.set_outgoing_inflight_upper_limit(schema::Uplink::default().inflight);
+    // As the uplink sets them.
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    network.set_tcp_send_buffer_size(64 * 1024);
+    options.set_network_options(network);
     let (client, mut traffic) = AsyncClient::new(options, 100);
     let payload = payload.to_vec();
     let publisher = tokio::spawn(async move {

@@ -29,6 +29,8 @@ use crate::event::{GapReason, Stream};
 
 /// Numbers reserved ahead of the last one given out.
 pub const RESERVE: u64 = 1000;
+/// Acknowledged segments that are dropped before new events have their turn again.
+const DROPPED_AT_ONCE: usize = 16;
 /// Starts noted in one segment before a new one is begun.
 const EPOCHS: usize = 64;
 
@@ -285,7 +287,10 @@ impl Chain {
         }
         self.store_acks()?;
         self.store_acks()?;
-        for ordinal in droppable {
+        if droppable.len() > DROPPED_AT_ONCE {
+            self.shared.wake.notify_one();
+        }
+        for ordinal in droppable.into_iter().take(DROPPED_AT_ONCE) {
             let tail = Self::hold_tail(&self.shared, ordinal);
             layout::rename(&self.layout.dir, Kind::Segment, Kind::Deleted, ordinal)?;
             let mut state = self.shared.state();

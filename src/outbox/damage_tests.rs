@@ -175,6 +175,35 @@ fn a_head_that_vanished_is_reported_and_its_numbers_are_skipped() {
 }
 
 #[test]
+fn a_head_that_sled_finds_empty_is_noticed_even_when_a_power_cut_took_the_marks() {
+    let dir = tempdir();
+    let truth = fill(dir.path());
+    let head = *ordinals(dir.path(), Kind::Segment).unwrap().last().unwrap();
+    let db = Kind::Segment.path(dir.path(), head).join("db");
+    let mut bytes = fs::read(&db).unwrap();
+    bytes[..20].fill(0);
+    overwrite(&db, &bytes);
+    fs::remove_file(dir.path().join("marks")).unwrap();
+    assert_eq!(account(dir.path(), &truth), 0);
+}
+
+#[test]
+fn a_torn_copy_that_a_power_cut_left_does_not_stand_in_for_a_new_one() {
+    for torn in [0, 9000] {
+        let dir = tempdir();
+        let truth = fill(dir.path());
+        let head = *ordinals(dir.path(), Kind::Segment).unwrap().last().unwrap();
+        let head = Kind::Segment.path(dir.path(), head);
+        let mut bytes = fs::read(head.join("db")).unwrap();
+        spoil(&mut bytes, b"round 10 event 1 ");
+        overwrite(&head.join("db"), &bytes);
+        overwrite(&head.join("db.raw"), &bytes[..torn]);
+        let lost = account(dir.path(), &truth);
+        assert!(lost <= 1, "{lost}");
+    }
+}
+
+#[test]
 fn one_flipped_bit_in_the_head_costs_no_more_than_one_event() {
     let dir = tempdir();
     let truth = fill(dir.path());

@@ -111,7 +111,7 @@ impl<'a> Session<'a> {
             }
             Err(end) => {
                 // What was heard counts even if the connection broke right after it.
-                let _ = self.record().await;
+                let _ = self.record();
                 end
             }
         }
@@ -130,7 +130,7 @@ impl<'a> Session<'a> {
                 self.hear(signal)?;
             }
             self.acknowledge_commands()?;
-            self.record().await?;
+            self.record()?;
             if self.leaving.is_none() && *stop.borrow() {
                 self.begin_leaving();
             }
@@ -357,14 +357,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn record(&mut self) -> Result<(), End> {
+    fn record(&mut self) -> Result<(), End> {
         let paused = self
             .outbox_again_at
             .is_some_and(|moment| self.shared.now() < moment);
         if paused || !self.shared.feed.has_unrecorded() {
             return Ok(());
         }
-        match self.shared.feed.record().await {
+        match self.shared.feed.record() {
             Ok(()) => {
                 self.shared.reporter.outbox_trouble(None);
                 Ok(())
@@ -442,7 +442,7 @@ impl<'a> Session<'a> {
                 }
             }
         }
-        if let Err(End::Closed) = self.record().await {
+        if let Err(End::Closed) = self.record() {
             return;
         }
         if self.link.say_goodbye() {

@@ -303,7 +303,8 @@ impl Line {
             }
             Packet::Subscribe { id, filters } => {
                 self.at(Point::Subscribed).await?;
-                let wanted = ["command", "config/desired"].map(|name| format!("{}/{name}", self.base));
+                let wanted =
+                    ["command", "config/desired"].map(|name| format!("{}/{name}", self.base));
                 if filters != wanted {
                     self.broken(format!("a subscription to {filters:?}"));
                 }

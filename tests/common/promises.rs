@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fastrand::Rng;
 use footfall::clock::{SharedClock, SystemClock};
@@ -30,8 +30,11 @@ const KEPT: usize = 2;
 /// Room for all of it, and room for a few segments. A quarter of it is the reserve.
 pub const ROOMY: u64 = 24 << 20;
 pub const NARROW: u64 = 6 << 20;
-/// How long a read is tried again while a segment is being repaired: far more than it takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How often, and after which pause, a read is tried again while a segment is being repaired: far more than it takes.
+const TRIES: usize = 3000;
+/// How often the cloud takes reports until all of them must have come.
+const ROUNDS: usize = 20;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The streams that are used.
 const STREAMS: [Stream; 3] = [Stream::Count, Stream::Alarm, Stream::Diagnostic];
@@ -232,30 +235,26 @@ impl Promises {
             stored.extend(numbered.map(|e| ((stream, e.sequence), crc32c::crc32c(&e.bytes))));
         }
         let mut faults = self.go_on(&outbox);
-        // What had to make room was reported before the events that came now.
-        let alarms = read_all(&outbox, Stream::Alarm).map_err(|fault| vec![fault])?;
-        let given_up = given_up(&alarms);
-        let gave_way = |(stream, number): &Number| {
-            let ranges = given_up.iter().filter(|(s, _)| s == stream);
-            ranges.into_iter().any(|(_, range)| range.contains(number))
-        };
-        let mut lost = BTreeMap::<Stream, Vec<u64>>::new();
+        let mut missing: Vec<&Number> = Vec::new();
         for (key, crc) in &self.events {
             let is_sent = self.cloud.contains(key);
             match stored.get(key) {
                 Some(found) if found != crc => faults.push(format!("{key:?} has other bytes")),
+                Some(_) if is_sent || !outbox.is_acked(key.0, key.1) => {}
+                // Also what is there counts as gone once it was given up.
+                Some(_) => missing.push(key),
                 None if is_sent => {}
-                _ if gave_way(key) => found.gave_way += 1,
-                None => lost.entry(key.0).or_default().push(key.1),
-                Some(_) if !is_sent && outbox.is_acked(key.0, key.1) => {
-                    faults.push(format!("{key:?} would never be sent"));
-                }
-                Some(_) => {}
+                None => missing.push(key),
             }
         }
-        faults.extend(lost.iter().map(|(stream, lost)| {
-            let (first, last) = (lost[0], lost[lost.len() - 1]);
-            format!("{} of {stream} lost: {first} to {last}", lost.len())
+        let promised = missing.len();
+        let lost = leave_reported(&outbox, missing).map_err(|fault| vec![fault])?;
+        found.gave_way = promised - lost.len();
+        faults.extend(STREAMS.into_iter().filter_map(|stream| {
+            let mut numbers = lost.iter().filter(|key| key.0 == stream).map(|key| key.1);
+            let first = numbers.next()?;
+            let last = numbers.last().unwrap_or(first);
+            Some(format!("lost of {stream}: from {first} to {last}"))
         }));
         if let Err(error) = outbox.close() {
             faults.push(format!("it does not close: {error}"));
@@ -306,16 +305,43 @@ fn read_all(outbox: &Outbox, stream: Stream) -> Result<Vec<Stored>, String> {
 
 /// Reads, again and again while a segment is being repaired.
 fn read(outbox: &Outbox, stream: Stream, after: u64, most: usize) -> Result<Vec<Stored>, String> {
-    let begin = Instant::now();
-    loop {
-        match outbox.read(stream, after, most, 1 << 20) {
-            Ok(events) => return Ok(events),
-            Err(error) if begin.elapsed() > PATIENCE => {
-                return Err(format!("{stream} cannot be read: {error}"));
-            }
-            Err(_) => std::thread::sleep(Duration::from_millis(20)),
+    let mut outcome = outbox.read(stream, after, most, 1 << 20);
+    for _ in 0..TRIES {
+        if outcome.is_ok() {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+        outcome = outbox.read(stream, after, most, 1 << 20);
+    }
+    outcome.map_err(|error| format!("{stream} cannot be read: {error}"))
+}
+
+/// What had to make room is reported, if not at once then as soon as the cloud has the reports before: takes out what
+/// is reported.
+fn leave_reported<'a>(
+    outbox: &Outbox,
+    mut missing: Vec<&'a Number>,
+) -> Result<Vec<&'a Number>, String> {
+    for _ in 0..ROUNDS {
+        let alarms = read_all(outbox, Stream::Alarm)?;
+        let reported = given_up(&alarms);
+        missing.retain(|(stream, number)| {
+            let mut ranges = reported.iter().filter(|(s, _)| s == stream);
+            !ranges.any(|(_, range)| range.contains(number))
+        });
+        let Some(last) = alarms.last().filter(|_| !missing.is_empty()) else {
+            break;
+        };
+        let acked = outbox.ack(Stream::Alarm, 1..=last.sequence);
+        acked.map_err(|error| error.to_string())?;
+        // New reports come before the next event but one: the writer looks after them between groups.
+        for _ in 0..2 {
+            let stored = outbox.submit(draft(Stream::Diagnostic, 0)).unwrap();
+            let stored = stored.blocking_recv();
+            stored.map_err(|_| "nothing more can be stored".to_owned())?;
         }
     }
+    Ok(missing)
 }
 
 /// What had to make room, from the reports in the alarm stream.
