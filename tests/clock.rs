@@ -1,20 +1,22 @@
 //! Jumps of the wall clock, place by place: what measures a duration must come to the same end whether the wall clock was
-//! set on the way or not. Each place plays a scene on a clock of its own and calls [`Shop::jump`] where it would hurt
-//! most; the scene is played without a jump and with each of [`JUMPS`], and must tell the same.
+//! set on the way or not. Each place plays a scene on a clock of its own and calls `Shop::jump` where it would hurt
+//! most; the scene is played without a jump and with each of `JUMPS`, and must tell the same.
 //!
 //! Not here, because it never sees a wall clock (it is given times since boot): tracks, scanners' duplicates, the
 //! probation of a config, the watchdog, the uplink's window. Waits and backoffs are tokio's and the condition variables'
 //! monotonic clock. The whole daemon whose clock jumps is in `clock_daemon.rs`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy spares test functions, not their helpers
 
+#[path = "common/jumps.rs"]
+mod jumps;
+
 use std::collections::BTreeSet;
-use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use footfall::clock::{Clock, FakeClock, SharedClock};
+use footfall::clock::Clock;
 use footfall::command::counters::Counters;
 use footfall::command::dispatch::{Dispatcher, Setup};
 use footfall::command::envelope::{Claims, seal};
@@ -22,9 +24,7 @@ use footfall::command::handlers::{Call, Handler, Nature, Work};
 use footfall::command::id::CommandId;
 use footfall::command::judge::{Arrival, judge};
 use footfall::command::key::PrivateKey;
-use footfall::event::{
-    Body, CameraState, Collected, Direction, Draft, Identity, LineCrossed, Stream,
-};
+use footfall::event::{Body, CameraState, Collected, Direction, Draft, LineCrossed, Stream};
 use footfall::outbox::{Options, Outbox, Queue};
 use footfall::sensor::House;
 use footfall::sensor::gpio::fake::Board;
@@ -40,140 +40,11 @@ use footfall::uplink::desk::{Desk, Inlet, Message};
 use footfall::uplink::topics::Topics;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use jumps::{JUMPS, Shop, identity, undisturbed};
 
-const NOON: &str = "2026-11-21T04:00:00Z"; // in Shanghai
-const BOOT_WITHOUT_TIME: &str = "1970-01-01T00:00:20Z";
-const HOUR: i64 = 3600;
-const YEAR: i64 = 365 * 24 * HOUR;
 /// Patience for what another thread does: 60 s in all.
 const TRIES: u32 = 12_000;
 const BETWEEN_TRIES: Duration = Duration::from_millis(5);
-
-/// How the wall clock is set while a scene plays.
-struct Jump {
-    name: &'static str,
-    begin: &'static str,
-    by: i64,
-    /// Whether a time source had set the clock before.
-    synced: bool,
-}
-
-const JUMPS: [Jump; 7] = [
-    Jump {
-        name: "three hours forward",
-        begin: NOON,
-        by: 3 * HOUR,
-        synced: true,
-    },
-    Jump {
-        name: "three hours back",
-        begin: NOON,
-        by: -3 * HOUR,
-        synced: true,
-    },
-    Jump {
-        name: "over midnight",
-        begin: NOON,
-        by: 12 * HOUR,
-        synced: true,
-    },
-    Jump {
-        name: "five seconds back",
-        begin: NOON,
-        by: -5,
-        synced: true,
-    },
-    Jump {
-        name: "from 1970 to now",
-        begin: BOOT_WITHOUT_TIME,
-        by: 56 * YEAR,
-        synced: false,
-    },
-    Jump {
-        name: "from now to 1970",
-        begin: NOON,
-        by: -56 * YEAR,
-        synced: true,
-    },
-    Jump {
-        name: "ten years ahead",
-        begin: NOON,
-        by: 10 * YEAR,
-        synced: true,
-    },
-];
-
-/// A box on which a scene is played.
-struct Shop<'j> {
-    clock: Arc<FakeClock>,
-    jump: Option<&'j Jump>,
-    told: String,
-}
-
-impl<'j> Shop<'j> {
-    fn new(begin: &str, synced: bool, jump: Option<&'j Jump>) -> Self {
-        let begin: Timestamp = begin.parse().unwrap();
-        let clock = Arc::new(FakeClock::at(begin));
-        clock.set_wall(begin, synced);
-        let told = String::new();
-        Self { clock, jump, told }
-    }
-
-    fn shared(&self) -> SharedClock {
-        Arc::clone(&self.clock) as SharedClock
-    }
-
-    fn pass(&self, seconds: u64) {
-        self.clock.advance(Duration::from_secs(seconds));
-    }
-
-    /// Where the wall clock is set, if it is.
-    fn jump(&self) {
-        if let Some(jump) = self.jump {
-            self.step(jump.by);
-        }
-    }
-
-    /// Where it is set back to what it was.
-    fn jump_back(&self) {
-        if let Some(jump) = self.jump {
-            self.step(-jump.by);
-        }
-    }
-
-    fn step(&self, seconds: i64) {
-        let wall = self.clock.now().wall + SignedDuration::from_secs(seconds);
-        self.clock.set_wall(wall, true);
-    }
-
-    /// One fact that must be the same whatever the wall clock did.
-    fn tell(&mut self, what: &str, value: impl std::fmt::Debug) {
-        writeln!(self.told, "{what}: {value:?}").unwrap();
-    }
-}
-
-/// Plays a scene without a jump and with each, and compares.
-fn undisturbed(scene: impl Fn(&mut Shop<'_>)) {
-    for jump in &JUMPS {
-        let [calm, jumping] = [None, Some(jump)].map(|jumps| {
-            let mut shop = Shop::new(jump.begin, jump.synced, jumps);
-            scene(&mut shop);
-            shop.told
-        });
-        assert!(!calm.is_empty());
-        assert_eq!(calm, jumping, "{}", jump.name);
-    }
-}
-
-fn identity() -> Identity {
-    Identity {
-        tenant: "t".into(),
-        store: "s".into(),
-        box_id: "b".into(),
-        boot_id: "boot".into(),
-        zone: TimeZone::get("Asia/Shanghai").unwrap(),
-    }
-}
 
 fn seconds_between(from: &str, to: &str) -> i64 {
     let [from, to] = [from, to].map(|time| time.parse::<Timestamp>().unwrap());

@@ -95,7 +95,7 @@ fn start(home: &Home, config: &Path, offset: &Path, library: &Path) -> Daemon {
         .env("FOOTFALL_LOG", "info")
         .env("LIBRARY", library)
         .env("FAKETIME_TIMESTAMP_FILE", offset)
-        .env("FAKETIME_CACHE_DURATION", "1")
+        .env("FAKETIME_NO_CACHE", "1")
         .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -163,15 +163,27 @@ async fn a_box_that_boots_in_1970_tells_the_cloud_when_it_was_once_the_time_arri
     assert!(crossed_today(&before) >= 3);
     let crossed = last(&before, Stream::Count);
 
-    put(&offset, "+0");
+    // In one step, and before the mark: a time service, too, sets the clock first.
+    put(&home.path("no offset"), "+0");
+    std::fs::rename(home.path("no offset"), &offset).unwrap();
+    wait_for(page, "the time of now", |report| {
+        time(&report["time"]) >= began.wall
+    });
     let mark = Path::new("/proc")
         .join(daemon.pid().to_string())
         .join("root")
         .join(MARK);
     put(&mark, "");
-    let after = wait_for(page, "a synced clock and more crossings", |report| {
-        report["clock"] == "synced" && last(report, Stream::Count) >= crossed + 2
-    });
+    let after = wait_for(
+        page,
+        "a synced clock that the cloud knows of, and more crossings",
+        |report| {
+            let told = |event: &String| event.contains("footfall.device.clock_synced.v1");
+            report["clock"] == "synced"
+                && last(report, Stream::Count) >= crossed + 2
+                && subscriber.events().iter().any(told)
+        },
+    );
     let today = crossed_today(&after);
     assert!(
         today >= crossed + 2,
