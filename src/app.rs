@@ -4,6 +4,7 @@ mod cameras;
 mod commands;
 mod fleet;
 mod live;
+mod places;
 mod sensors;
 mod tasks;
 mod watchdog;
@@ -98,7 +99,11 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
     let (link_status, link_watch) = watch::channel(uplink::LinkStatus::off(started.wall));
     let (config_hash, _) = watch::channel(sha256.clone());
     let counters = Counters::default();
-    let today = Arc::new(status::Today::open(&config.outbox.dir));
+    let today = Arc::new(status::Today::open(
+        &config.outbox.dir,
+        identity.zone.clone(),
+    ));
+    places::set(&today, &config, &identity);
     let sources = Arc::new(status::Sources {
         identity: identity.clone(),
         clock: Arc::clone(&clock),
@@ -126,6 +131,7 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
         roster: roster.clone(),
         link: link_watch.clone(),
         outbox: outbox.clone(),
+        today: Arc::clone(&today),
     });
     let leave = Arc::new(Notify::new());
     let (stop_commands, commands_stopped) = watch::channel(false);
@@ -199,6 +205,12 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
         outbox.clone(),
         io_stopped.clone(),
     ));
+    let occupancy = tokio::spawn(places::report(
+        Arc::clone(&today),
+        outbox.clone(),
+        Arc::clone(&clock),
+        identity.clone(),
+    ));
     let mood_task = tokio::spawn(tasks::show_mood(
         mood.clone(),
         roster.clone(),
@@ -254,6 +266,8 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
     let _ = stop_commands.send(true);
     fleet.stop().await;
     health.abort();
+    occupancy.abort();
+    places::last_report(&today, &outbox, &clock, &identity);
     // The outbox stores in order: once this event is durable, so is everything the sensors handed over.
     let last = tasks::health_event(&clock, &restarts, &config.outbox.dir, started);
     let stored =

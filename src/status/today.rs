@@ -1,11 +1,16 @@
 //! Keeps today's tally up to date with the outbox, and on disk.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::tz::TimeZone;
 
 use super::tally::{LineDay, Tally};
+use crate::clock::Stamp;
 use crate::durable;
-use crate::event::Stream;
+use crate::event::{Body, Identity, Stream};
+use crate::hours::Hours;
+use crate::occupancy::{Inside, PlaceSettings};
 use crate::outbox::{OutboxError, Queue};
 
 /// Events read from the outbox at once.
@@ -16,12 +21,15 @@ const AT_ONCE_BYTES: usize = 256 * 1024;
 pub struct Today {
     tally: Mutex<Tally>,
     path: PathBuf,
+    /// The shop's time zone.
+    zone: TimeZone,
+    hours: Mutex<Option<Arc<Hours>>>,
 }
 
 impl Today {
     /// Starts from the checkpoint in `dir`. A missing or damaged one means counting from what the outbox still holds.
     #[must_use]
-    pub fn open(dir: &Path) -> Self {
+    pub fn open(dir: &Path, zone: TimeZone) -> Self {
         let path = dir.join("today.json");
         let tally = std::fs::read(&path)
             .ok()
@@ -30,6 +38,8 @@ impl Today {
         Self {
             tally: Mutex::new(tally),
             path,
+            zone,
+            hours: Mutex::default(),
         }
     }
 
@@ -46,7 +56,7 @@ impl Today {
             }
             let mut tally = self.lock();
             for event in &events {
-                tally.take(event.sequence, &event.bytes);
+                tally.take(event.sequence, &event.bytes, &self.zone);
             }
         }
     }
@@ -71,24 +81,49 @@ impl Today {
         }
     }
 
-    /// What was set by hand today, people; 0 when the day has turned since.
+    /// The day's visits to one zone; zero when the day has turned since the last one.
     #[must_use]
-    pub fn offset(&self, day: &str) -> i64 {
+    pub fn zone(&self, day: &str, camera: &str, zone: &str) -> u64 {
         let tally = self.lock();
-        if tally.day() == day {
-            tally.offset()
-        } else {
-            0
-        }
+        if tally.day() == day { tally.zone(camera, zone) } else { 0 }
     }
 
-    /// From now on and until the day turns, so many people more are inside than in minus out says. Durable.
+    /// From now on these are the places (none: the shop, with all lines) and the opening hours.
+    pub fn set_places(&self, places: Vec<PlaceSettings>, hours: Option<Arc<Hours>>) {
+        *self.hours.lock().unwrap_or_else(PoisonError::into_inner) = hours;
+        self.lock().places_mut().set(places);
+    }
+
+    /// Who is inside, by place, in the order of the config; there is always one.
+    #[must_use]
+    pub fn inside(&self) -> Vec<Inside> {
+        self.lock().places().inside()
+    }
+
+    /// From now on so many people are inside `place` (`None`: the first), and the crossings that follow count from there.
+    /// Durable. False when there is no such place.
     ///
     /// # Errors
     /// I/O; it then holds until a restart.
-    pub fn set_offset(&self, day: &str, offset: i64) -> std::io::Result<()> {
-        self.lock().set_offset(day, offset);
-        self.checkpoint()
+    pub fn set_inside(&self, place: Option<&str>, people: u64, now: Stamp) -> std::io::Result<bool> {
+        let known = self.lock().places_mut().set_inside(place, people, now.wall, &self.zone);
+        if known {
+            self.checkpoint()?;
+        }
+        Ok(known)
+    }
+
+    /// Follows the time; returns the occupancy intervals that are over: place and event. `last`: the daemon leaves.
+    #[must_use]
+    pub fn intervals(&self, now: Stamp, identity: &Identity, last: bool) -> Vec<(String, Body)> {
+        let hours = self.hours.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut tally = self.lock();
+        let places = tally.places_mut();
+        if last {
+            places.close(now, identity, hours.as_ref())
+        } else {
+            places.tick(now, identity, hours.as_ref())
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Tally> {
