@@ -75,10 +75,14 @@ impl HoursSettings {
         let mut flaws = Vec::new();
         let mut look = |key: &str, periods: &[String]| {
             if periods.len() > MOST_PERIODS {
-                flaws.push((key.to_owned(), format!("expected {MOST_PERIODS} periods at most")));
+                flaws.push((
+                    key.to_owned(),
+                    format!("expected {MOST_PERIODS} periods at most"),
+                ));
             }
             if let Some(wrong) = periods.iter().find(|text| period(text).is_none()) {
-                let expected = format!("{wrong:?} is no period; expected one such as \"09:00-20:30\"");
+                let expected =
+                    format!("{wrong:?} is no period; expected one such as \"09:00-20:30\"");
                 flaws.push((key.to_owned(), expected));
             }
         };
@@ -93,7 +97,10 @@ impl HoursSettings {
             flaws.push((format!("dates.{wrong}"), expected.to_owned()));
         }
         if self.dates.len() > MOST_DATES {
-            flaws.push(("dates".to_owned(), format!("expected {MOST_DATES} days at most")));
+            flaws.push((
+                "dates".to_owned(),
+                format!("expected {MOST_DATES} days at most"),
+            ));
         }
         flaws
     }
@@ -126,7 +133,9 @@ impl Hours {
         let once = self.dates.get(&Day::Once(date));
         let special = once.or_else(|| self.dates.get(&Day::Yearly(date.month(), date.day())));
         let weekday = usize::try_from(date.weekday().to_monday_zero_offset()).unwrap_or(0);
-        special.or_else(|| self.week.get(weekday)).map_or(&[], Vec::as_slice)
+        special
+            .or_else(|| self.week.get(weekday))
+            .map_or(&[], Vec::as_slice)
     }
 }
 
@@ -134,7 +143,11 @@ impl Period {
     /// Whether the period that begins on `date` holds this local time.
     fn holds(&self, date: Date, local: DateTime) -> bool {
         let begin = date.to_datetime(self.from);
-        let last = if self.to > self.from { Ok(date) } else { date.checked_add(1.day()) };
+        let last = if self.to > self.from {
+            Ok(date)
+        } else {
+            date.checked_add(1.day())
+        };
         last.is_ok_and(|last| (begin..last.to_datetime(self.to)).contains(&local))
     }
 }

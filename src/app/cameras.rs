@@ -8,12 +8,12 @@ use tracing::warn;
 
 use crate::clock::SharedClock;
 use crate::config::schema::{self, Config};
+use crate::hours::Hours;
 use crate::sensor::camera::live::Paced;
 use crate::sensor::camera::preview::{PreviewCell, PreviewLine};
 use crate::sensor::camera::rtsp::{self, Rtsp, RtspSpec};
 use crate::sensor::camera::v4l2::{Device, DeviceSpec};
 use crate::sensor::camera::{self, CameraError, FileSpec};
-use crate::hours::Hours;
 use crate::sensor::counting::{
     CountingCamera, Delivery, LineNames, Live, Opener, Periods, Subjects, ZoneLive, ZoneNames,
 };
@@ -174,7 +174,11 @@ impl CameraShop {
             live,
             preview: PreviewCell::new(
                 camera.line.iter().map(preview_line).collect(),
-                camera.zone.iter().map(|zone| fractions(&zone.points)).collect(),
+                camera
+                    .zone
+                    .iter()
+                    .map(|zone| fractions(&zone.points))
+                    .collect(),
             ),
         };
         Fitted {
@@ -216,8 +220,12 @@ fn classes(config: &Config, camera: &schema::Camera) -> BTreeMap<u16, String> {
         return BTreeMap::new();
     }
     let manifest = manifest::find(&camera.model, &config.vision.models);
-    let known = manifest.map(|manifest| manifest.classes).unwrap_or_default();
-    let known = known.into_iter().filter(|(name, _)| camera.classes.contains(name));
+    let known = manifest
+        .map(|manifest| manifest.classes)
+        .unwrap_or_default();
+    let known = known
+        .into_iter()
+        .filter(|(name, _)| camera.classes.contains(name));
     known.map(|(name, class)| (class, name)).collect()
 }
 

@@ -240,7 +240,10 @@ impl<'c> Tally<'c> {
                 continue;
             };
             let (direction, track) = (found.crossing.direction, found.crossing.track);
-            self.lines.entry(line.id.clone()).or_default().add(direction);
+            self.lines
+                .entry(line.id.clone())
+                .or_default()
+                .add(direction);
             self.crossings.push(Crossed {
                 at: at.as_secs_f64(),
                 line: line.id.clone(),
@@ -269,7 +272,10 @@ impl<'c> Tally<'c> {
         let zones = self.camera.zone.iter().zip(&mut self.zones);
         let summary = |(zone, (summary, stays)): (&Zone, &mut (ZoneSummary, Stays))| {
             let dwell = stays.take();
-            let summary = ZoneSummary { dwell, ..std::mem::take(summary) };
+            let summary = ZoneSummary {
+                dwell,
+                ..std::mem::take(summary)
+            };
             (zone.id.clone(), summary)
         };
         zones.map(summary).collect()
@@ -323,9 +329,17 @@ fn print_plain(summary: &Summary) -> anyhow::Result<()> {
         writeln!(out, "line {id}: in {}, out {}", sums.inward, sums.outward)?;
     }
     for (id, sums) in &summary.zones {
-        write!(out, "zone {id}: {} visits, {} stayed", sums.entered, sums.dwelled)?;
+        write!(
+            out,
+            "zone {id}: {} visits, {} stayed",
+            sums.entered, sums.dwelled
+        )?;
         match &sums.dwell {
-            Some(dwell) => writeln!(out, ", {} s in the median, {} s at most", dwell.median_s, dwell.max_s)?,
+            Some(dwell) => writeln!(
+                out,
+                ", {} s in the median, {} s at most",
+                dwell.median_s, dwell.max_s
+            )?,
             None => writeln!(out)?,
         }
     }

@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use crate::hours::HoursSettings as Hours;
 pub use crate::sensor::camera::rtsp::Transport;
 pub use crate::sensor::camera::v4l2::PixelFormat;
-pub use crate::hours::HoursSettings as Hours;
 pub use crate::sensor::vision::count::geometry::Anchor;
 pub use crate::sensor::vision::count::line::CountMode;
 use crate::sensor::{gpio, scanner, wifi};

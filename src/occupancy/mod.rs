@@ -66,7 +66,10 @@ impl PlaceSettings {
         if self.reversed.iter().any(|one| one == line) {
             return Some(!inward);
         }
-        let ours = self.lines.as_ref().is_none_or(|all| all.iter().any(|one| one == line));
+        let ours = self
+            .lines
+            .as_ref()
+            .is_none_or(|all| all.iter().any(|one| one == line));
         ours.then_some(inward)
     }
 
@@ -132,17 +135,29 @@ impl PartialEq for Places {
 impl Places {
     /// From now on these are the places; no settings: the shop. What is known of places that are still there stays.
     pub fn set(&mut self, settings: Vec<PlaceSettings>) {
-        let settings = if settings.is_empty() { only_the_shop() } else { settings };
+        let settings = if settings.is_empty() {
+            only_the_shop()
+        } else {
+            settings
+        };
         if settings == self.settings {
             return;
         }
-        self.states.retain(|id, _| settings.iter().any(|one| one.id == *id));
+        self.states
+            .retain(|id, _| settings.iter().any(|one| one.id == *id));
         self.settings = settings;
         self.open = None;
     }
 
     /// Somebody crossed `camera/line` at that moment. `synced`: whether the moment can be believed.
-    pub fn cross(&mut self, line: &str, direction: Direction, at: Timestamp, synced: bool, zone: &TimeZone) {
+    pub fn cross(
+        &mut self,
+        line: &str,
+        direction: Direction,
+        at: Timestamp,
+        synced: bool,
+        zone: &TimeZone,
+    ) {
         for (index, settings) in self.settings.iter().enumerate() {
             let Some(inward) = settings.leads(line, direction) else {
                 continue;
@@ -150,7 +165,10 @@ impl Places {
             let place = self.states.entry(settings.id.clone()).or_default();
             let day = synced.then(|| settings.day(at, zone)).flatten();
             let added = place.cross(inward, day, settings);
-            let open = self.open.as_mut().and_then(|open| open.levels.get_mut(index));
+            let open = self
+                .open
+                .as_mut()
+                .and_then(|open| open.levels.get_mut(index));
             if let Some((_, sum)) = open {
                 *sum += added;
             }
@@ -159,7 +177,13 @@ impl Places {
 
     /// From now on so many people are inside the place called `id`; `None`: inside the first. False when there is no such
     /// place.
-    pub fn set_inside(&mut self, id: Option<&str>, people: u64, at: Timestamp, zone: &TimeZone) -> bool {
+    pub fn set_inside(
+        &mut self,
+        id: Option<&str>,
+        people: u64,
+        at: Timestamp,
+        zone: &TimeZone,
+    ) -> bool {
         let wanted = |one: &&PlaceSettings| id.is_none_or(|id| one.id == id);
         let Some(settings) = self.settings.iter().find(wanted) else {
             return false;
@@ -189,7 +213,10 @@ impl Places {
         hours: Option<&Arc<Hours>>,
     ) -> Vec<(String, Body)> {
         for settings in &self.settings {
-            let day = now.synced.then(|| settings.day(now.wall, &identity.zone)).flatten();
+            let day = now
+                .synced
+                .then(|| settings.day(now.wall, &identity.zone))
+                .flatten();
             if let (Some(day), Some(place)) = (day, self.states.get_mut(&settings.id)) {
                 place.turn_to(day, settings);
             }
@@ -197,7 +224,10 @@ impl Places {
         let people: Vec<u64> = self.inside().iter().map(|place| place.inside).collect();
         let open = self.open.get_or_insert_with(|| Open {
             meter: IntervalMeter::new(INTERVAL, now),
-            levels: people.iter().map(|&people| (Level::new(people as f64, now.boot), 0.0)).collect(),
+            levels: people
+                .iter()
+                .map(|&people| (Level::new(people as f64, now.boot), 0.0))
+                .collect(),
         });
         for ((level, _), people) in open.levels.iter_mut().zip(people) {
             level.set(people as f64, now.boot);

@@ -1,7 +1,7 @@
 //! One place: who is inside at the moment, and what today and the days before counted.
 
-use jiff::civil::Date;
 use jiff::ToSpan;
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::PlaceSettings;
@@ -24,9 +24,16 @@ pub(super) struct Place {
 impl Place {
     /// Somebody came in or went out on `day` (`None`: nobody knows when). Returns how many had to be added because more
     /// left than were inside.
-    pub(super) fn cross(&mut self, inward: bool, day: Option<Date>, settings: &PlaceSettings) -> f64 {
+    pub(super) fn cross(
+        &mut self,
+        inward: bool,
+        day: Option<Date>,
+        settings: &PlaceSettings,
+    ) -> f64 {
         if let (Some(today), Some(day)) = (self.day, day)
-            && today.checked_sub(1.day()).is_ok_and(|yesterday| yesterday == day)
+            && today
+                .checked_sub(1.day())
+                .is_ok_and(|yesterday| yesterday == day)
         {
             // Read late: the place was emptied since.
             return 0.0;
@@ -34,7 +41,11 @@ impl Place {
         if let Some(day) = day {
             self.turn_to(day, settings);
         }
-        let root = if settings.learn { self.past.ratio().sqrt() } else { 1.0 };
+        let root = if settings.learn {
+            self.past.ratio().sqrt()
+        } else {
+            1.0
+        };
         if inward {
             self.today.inward += 1;
             self.inside = (self.inside + 1.0 / root).min(MOST);

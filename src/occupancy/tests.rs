@@ -56,12 +56,19 @@ fn several_cameras_lead_into_one_place_and_a_line_between_two_moves_people() {
 
 #[test]
 fn nobody_is_less_than_nobody_and_who_was_missed_is_told() {
-    let (mut places, clock) = (Places::default(), FakeClock::at("2026-11-21T10:00:30Z".parse().unwrap()));
+    let (mut places, clock) = (
+        Places::default(),
+        FakeClock::at("2026-11-21T10:00:30Z".parse().unwrap()),
+    );
     assert_eq!(places.tick(clock.now(), &identity(), None), []);
     places.many("a/b", Direction::Out, 3, "2026-11-21T10:00:31Z");
     assert_eq!(people(&places), [0]);
     places.many("a/b", Direction::In, 2, "2026-11-21T10:00:32Z");
-    assert_eq!(people(&places), [2], "what was missed before does not swallow who comes now");
+    assert_eq!(
+        people(&places),
+        [2],
+        "what was missed before does not swallow who comes now"
+    );
     clock.advance(Duration::from_secs(10));
     assert_eq!(places.tick(clock.now(), &identity(), None), []);
     clock.advance(Duration::from_secs(20));
@@ -69,10 +76,19 @@ fn nobody_is_less_than_nobody_and_who_was_missed_is_told() {
     let [(place, Body::OccupancyInterval(interval))] = events.as_slice() else {
         panic!("{events:?}")
     };
-    assert_eq!((place.as_str(), interval.from.as_str()), ("shop", "2026-11-21T11:00:30.000+01:00"));
+    assert_eq!(
+        (place.as_str(), interval.from.as_str()),
+        ("shop", "2026-11-21T11:00:30.000+01:00")
+    );
     assert_eq!(interval.to, "2026-11-21T11:01:00.000+01:00");
-    assert_eq!((interval.inside, interval.inside_min, interval.inside_max), (2, 0, 2));
-    assert_eq!((interval.added, interval.drift, interval.open), (3.0, 1.0, None));
+    assert_eq!(
+        (interval.inside, interval.inside_min, interval.inside_max),
+        (2, 0, 2)
+    );
+    assert_eq!(
+        (interval.added, interval.drift, interval.open),
+        (3.0, 1.0, None)
+    );
     assert!((interval.inside_mean - 1.33).abs() < 0.01, "{interval:?}");
 }
 
@@ -95,7 +111,10 @@ fn a_place_is_emptied_at_its_hour_of_the_shops_clock_and_not_at_midnight() {
 #[test]
 fn a_place_without_an_hour_is_never_emptied() {
     let mut places = Places::default();
-    places.set(vec![PlaceSettings { reset: None, ..PlaceSettings::shop() }]);
+    places.set(vec![PlaceSettings {
+        reset: None,
+        ..PlaceSettings::shop()
+    }]);
     places.many("a/b", Direction::In, 7, "2026-11-21T22:30Z");
     places.many("a/b", Direction::In, 1, "2026-11-23T22:30Z");
     assert_eq!(people(&places), [8]);
@@ -105,7 +124,13 @@ fn a_place_without_an_hour_is_never_emptied() {
 fn a_clock_that_nobody_confirmed_empties_nothing_and_one_that_was_wrong_is_got_over() {
     let mut places = Places::default();
     places.many("a/b", Direction::In, 3, "2026-11-21T12:00Z");
-    places.cross("a/b", Direction::In, Timestamp::UNIX_EPOCH, false, &berlin());
+    places.cross(
+        "a/b",
+        Direction::In,
+        Timestamp::UNIX_EPOCH,
+        false,
+        &berlin(),
+    );
     let mut now = FakeClock::at(Timestamp::UNIX_EPOCH).now();
     now.synced = false;
     places.tick(now, &identity(), None);
@@ -136,7 +161,10 @@ fn a_systematic_drift_is_learned_from_past_days() {
     let mut rng = fastrand::Rng::with_seed(seed);
     for (learn, most_wrong) in [(true, 12.0), (false, 60.0)] {
         let mut places = Places::default();
-        places.set(vec![PlaceSettings { learn, ..PlaceSettings::shop() }]);
+        places.set(vec![PlaceSettings {
+            learn,
+            ..PlaceSettings::shop()
+        }]);
         let mut worst = 0.0f64;
         for day in 0..15 {
             let noon: Timestamp = "2026-11-02T09:00Z".parse().unwrap();
@@ -163,7 +191,11 @@ fn a_systematic_drift_is_learned_from_past_days() {
             }
         }
         println!("learned: {learn}; worst error of the day {worst} people, seed {seed}");
-        assert_eq!(worst <= most_wrong, learn || worst < most_wrong, "{worst}, seed {seed}");
+        assert_eq!(
+            worst <= most_wrong,
+            learn || worst < most_wrong,
+            "{worst}, seed {seed}"
+        );
         assert_eq!(worst > 30.0, !learn, "{worst}, seed {seed}");
     }
 }

@@ -128,7 +128,12 @@ impl CountingCamera {
             id: self.id.clone(),
             health: self.health.clone(),
             metrics: self.live.metrics(),
-            lines: self.subjects.lines.iter().map(|line| line.id.clone()).collect(),
+            lines: self
+                .subjects
+                .lines
+                .iter()
+                .map(|line| line.id.clone())
+                .collect(),
             zones: self.subjects.zones.clone(),
             preview: Some(self.preview.clone()),
         }

@@ -270,7 +270,9 @@ impl Sources {
     /// # Errors
     /// It cannot be stored; it then holds until a restart.
     pub fn set_occupancy(&self, value: u64) -> std::io::Result<()> {
-        self.today.set_inside(None, value, self.clock.now()).map(drop)
+        self.today
+            .set_inside(None, value, self.clock.now())
+            .map(drop)
     }
 
     fn outbox(&self) -> OutboxReport {

@@ -66,7 +66,12 @@ impl Tally {
         let Ok(event) = serde_json::from_slice::<Counted>(event) else {
             return;
         };
-        let camera = event.source.rsplit('/').next().unwrap_or_default().to_owned();
+        let camera = event
+            .source
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         match event.kind.as_str() {
             "footfall.line.crossed.v1" => self.cross(&camera, event, zone),
             "footfall.zone.entered.v1" => self.visit(&camera, event),
@@ -190,7 +195,11 @@ mod tests {
     fn an_event_counts_once_however_often_it_is_read() {
         let mut tally = Tally::default();
         for sequence in [1, 2, 2, 1, 3] {
-            tally.take(sequence, &crossing("2026-11-21T23:59:00.000+08:00", "in"), &TimeZone::UTC);
+            tally.take(
+                sequence,
+                &crossing("2026-11-21T23:59:00.000+08:00", "in"),
+                &TimeZone::UTC,
+            );
         }
         assert_eq!(
             tally.line("door", "main").sum,
@@ -205,9 +214,21 @@ mod tests {
     #[test]
     fn a_new_day_begins_at_zero_and_an_old_event_does_not_bring_yesterday_back() {
         let mut tally = Tally::default();
-        tally.take(1, &crossing("2026-11-21T23:59:00.000+08:00", "in"), &TimeZone::UTC);
-        tally.take(2, &crossing("2026-11-22T00:00:01.000+08:00", "out"), &TimeZone::UTC);
-        tally.take(3, &crossing("2026-11-21T23:59:59.000+08:00", "in"), &TimeZone::UTC);
+        tally.take(
+            1,
+            &crossing("2026-11-21T23:59:00.000+08:00", "in"),
+            &TimeZone::UTC,
+        );
+        tally.take(
+            2,
+            &crossing("2026-11-22T00:00:01.000+08:00", "out"),
+            &TimeZone::UTC,
+        );
+        tally.take(
+            3,
+            &crossing("2026-11-21T23:59:59.000+08:00", "in"),
+            &TimeZone::UTC,
+        );
         assert_eq!(tally.day(), "2026-11-22");
         assert_eq!(
             tally.line("door", "main").sum,
@@ -244,13 +265,20 @@ mod tests {
         for (sequence, zone) in [(1, "till"), (2, "till"), (2, "till"), (3, "shelf")] {
             tally.take(sequence, &entered(zone), &TimeZone::UTC);
         }
-        assert_eq!((tally.zone("door", "till"), tally.zone("door", "shelf")), (2, 1));
+        assert_eq!(
+            (tally.zone("door", "till"), tally.zone("door", "shelf")),
+            (2, 1)
+        );
     }
 
     #[test]
     fn a_checkpoint_brings_back_the_same_sums() {
         let mut tally = Tally::default();
-        tally.take(1, &crossing("2026-11-21T12:00:00.000+08:00", "out"), &TimeZone::UTC);
+        tally.take(
+            1,
+            &crossing("2026-11-21T12:00:00.000+08:00", "out"),
+            &TimeZone::UTC,
+        );
         tally.take(2, b"not json at all", &TimeZone::UTC);
         let text = serde_json::to_vec(&tally).unwrap();
         let again: Tally = serde_json::from_slice(&text).unwrap();

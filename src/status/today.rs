@@ -85,7 +85,11 @@ impl Today {
     #[must_use]
     pub fn zone(&self, day: &str, camera: &str, zone: &str) -> u64 {
         let tally = self.lock();
-        if tally.day() == day { tally.zone(camera, zone) } else { 0 }
+        if tally.day() == day {
+            tally.zone(camera, zone)
+        } else {
+            0
+        }
     }
 
     /// From now on these are the places (none: the shop, with all lines) and the opening hours.
@@ -105,8 +109,16 @@ impl Today {
     ///
     /// # Errors
     /// I/O; it then holds until a restart.
-    pub fn set_inside(&self, place: Option<&str>, people: u64, now: Stamp) -> std::io::Result<bool> {
-        let known = self.lock().places_mut().set_inside(place, people, now.wall, &self.zone);
+    pub fn set_inside(
+        &self,
+        place: Option<&str>,
+        people: u64,
+        now: Stamp,
+    ) -> std::io::Result<bool> {
+        let known = self
+            .lock()
+            .places_mut()
+            .set_inside(place, people, now.wall, &self.zone);
         if known {
             self.checkpoint()?;
         }
@@ -116,7 +128,11 @@ impl Today {
     /// Follows the time; returns the occupancy intervals that are over: place and event. `last`: the daemon leaves.
     #[must_use]
     pub fn intervals(&self, now: Stamp, identity: &Identity, last: bool) -> Vec<(String, Body)> {
-        let hours = self.hours.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let hours = self
+            .hours
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let mut tally = self.lock();
         let places = tally.places_mut();
         if last {

@@ -72,7 +72,10 @@ fn zone(key: &str, zone: &Zone, faults: &mut Faulty<'_, '_>) {
     let longest = format!("{key}.longest_s");
     faults.range(&longest, zone.longest_s.into(), 60.0, 86_400.0);
     if f64::from(zone.longest_s) <= zone.dwell_s {
-        faults.add(&longest, "expected more than `dwell_s`; nobody would ever stay");
+        faults.add(
+            &longest,
+            "expected more than `dwell_s`; nobody would ever stay",
+        );
     }
     if let Some(flaw) = zone_flaw(&fractions(&zone.points)) {
         faults.add(&format!("{key}.points"), flaw);
@@ -84,7 +87,12 @@ pub(super) fn places(config: &Config, faults: &mut Faulty<'_, '_>) {
     let known: BTreeSet<String> = config
         .camera
         .iter()
-        .flat_map(|camera| camera.line.iter().map(|line| format!("{}/{}", camera.id, line.id)))
+        .flat_map(|camera| {
+            camera
+                .line
+                .iter()
+                .map(|line| format!("{}/{}", camera.id, line.id))
+        })
         .collect();
     let mut ids = BTreeSet::new();
     for (index, one) in config.place.iter().enumerate() {
@@ -121,10 +129,18 @@ fn place(key: &str, place: &Place, known: &BTreeSet<String>, faults: &mut Faulty
         for line in lines {
             if !known.contains(line) {
                 let known = known.iter().map(String::as_str);
-                faults.unknown(&key, &format!("no line is called {line:?}; expected camera/line"), line, known);
+                faults.unknown(
+                    &key,
+                    &format!("no line is called {line:?}; expected camera/line"),
+                    line,
+                    known,
+                );
             }
             if !named.insert(line) {
-                faults.add(&key, &format!("{line:?} is named twice; it would be counted twice"));
+                faults.add(
+                    &key,
+                    &format!("{line:?} is named twice; it would be counted twice"),
+                );
             }
         }
     }
@@ -169,7 +185,11 @@ fn room_beside(points: &[[f32; 2]]) -> f32 {
         // Straight off the line, in heights of the picture.
         let off = (-dy / length, dx / length);
         let until = |at: f32, end: f32, way: f32| {
-            let far = if way > 0.0 { (end - at) / way } else { -at / way };
+            let far = if way > 0.0 {
+                (end - at) / way
+            } else {
+                -at / way
+            };
             if way.abs() < 1e-6 { f32::MAX } else { far }
         };
         [1.0, -1.0]
@@ -177,11 +197,18 @@ fn room_beside(points: &[[f32; 2]]) -> f32 {
             .into_iter()
             .fold(f32::MAX, f32::min)
     };
-    points.iter().zip(points.iter().skip(1)).map(room).fold(f32::MAX, f32::min)
+    points
+        .iter()
+        .zip(points.iter().skip(1))
+        .map(room)
+        .fold(f32::MAX, f32::min)
 }
 
 fn fractions(points: &[[f64; 2]]) -> Vec<[f32; 2]> {
-    points.iter().map(|point| point.map(|share| share as f32)).collect()
+    points
+        .iter()
+        .map(|point| point.map(|share| share as f32))
+        .collect()
 }
 
 #[cfg(test)]

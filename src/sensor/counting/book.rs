@@ -102,7 +102,12 @@ struct ZoneSums {
 
 impl Book {
     /// An empty book: all intervals begin now.
-    pub(super) fn new(subjects: &Subjects, identity: &Identity, periods: Periods, now: Stamp) -> Self {
+    pub(super) fn new(
+        subjects: &Subjects,
+        identity: &Identity,
+        periods: Periods,
+        now: Stamp,
+    ) -> Self {
         let zone = |names: &ZoneNames| ZoneSums {
             entered: 0,
             left: 0,
@@ -156,7 +161,10 @@ impl Book {
         sums.all.add(direction);
         let class = self.subjects.classes.get(&crossing.class);
         if class.is_some() {
-            sums.classes.entry(crossing.class).or_default().add(direction);
+            sums.classes
+                .entry(crossing.class)
+                .or_default()
+                .add(direction);
         }
         let (from, to) = match direction {
             Direction::In => (&names.left, &names.right),
@@ -280,7 +288,9 @@ impl Book {
                 dwell: sums.stays.take(),
                 quality: interval.quality.clone(),
             }));
-            let Some(queue) = &mut sums.queue else { continue };
+            let Some(queue) = &mut sums.queue else {
+                continue;
+            };
             let span = queue.take(now.boot);
             bodies.push(Body::QueueInterval(QueueInterval {
                 zone: names.id.clone(),

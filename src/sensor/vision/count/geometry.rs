@@ -109,6 +109,16 @@ pub fn between(a: Point, b: Point, share: f32) -> Point {
     (a.0 + (b.0 - a.0) * share, a.1 + (b.1 - a.1) * share)
 }
 
+/// What two estimates of a signed distance have in common: the smaller where they agree on the side, else zero.
+#[must_use]
+pub fn agreed(a: f32, b: f32) -> f32 {
+    if (a < 0.0) == (b < 0.0) {
+        a.abs().min(b.abs()).copysign(a)
+    } else {
+        0.0
+    }
+}
+
 /// Fractions of the picture as pixels.
 #[must_use]
 pub fn pixels([x, y]: [f32; 2], (width, height): (u32, u32)) -> Point {
@@ -149,12 +159,21 @@ mod tests {
         assert_eq!(upwards.offset((7.0, 3.0)), 2.0);
         assert_eq!(upwards.position((7.0, 3.0)), 7.0);
         // A piece without length has a direction all the same.
-        assert!(segment((1.0, 1.0), (1.0, 1.0)).offset((2.0, 3.0)).is_finite());
+        assert!(
+            segment((1.0, 1.0), (1.0, 1.0))
+                .offset((2.0, 3.0))
+                .is_finite()
+        );
     }
 
     #[test]
     fn the_anchor_is_the_feet_the_middle_or_the_head() {
-        let rect = Rect { x0: 10.0, y0: 20.0, x1: 30.0, y1: 80.0 };
+        let rect = Rect {
+            x0: 10.0,
+            y0: 20.0,
+            x1: 30.0,
+            y1: 80.0,
+        };
         assert_eq!(Anchor::BottomCenter.of(&rect), (20.0, 80.0));
         assert_eq!(Anchor::Center.of(&rect), (20.0, 50.0));
         assert_eq!(Anchor::TopCenter.of(&rect), (20.0, 20.0));

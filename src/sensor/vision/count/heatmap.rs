@@ -37,7 +37,10 @@ impl Heatmap {
                 let share = (value / extent.max(1) as f32).clamp(0.0, 1.0);
                 ((share * cells as f32) as usize).min(cells - 1)
             };
-            let (x, y) = (cell(step.to.0, width, COLUMNS), cell(step.to.1, height, ROWS));
+            let (x, y) = (
+                cell(step.to.0, width, COLUMNS),
+                cell(step.to.1, height, ROWS),
+            );
             if let Some(sum) = self.cells.get_mut(y * COLUMNS + x) {
                 *sum += u64::try_from(since.as_millis()).unwrap_or(0);
             }
@@ -69,6 +72,7 @@ mod tests {
             before: Duration::from_millis(at_ms - since_ms),
             from: (x, y),
             to: (x, y),
+            seen: (x, y),
             height: 100.0,
         }
     }
@@ -91,7 +95,10 @@ mod tests {
     #[test]
     fn whoever_is_beyond_the_picture_is_at_its_edge_and_gaps_count_nothing() {
         let mut map = Heatmap::default();
-        map.step(&[stay(-9.0, 1e6, 2000, 2000), stay(1.0, 1.0, 60_000, 50_000)], (320, 180));
+        map.step(
+            &[stay(-9.0, 1e6, 2000, 2000), stay(1.0, 1.0, 60_000, 50_000)],
+            (320, 180),
+        );
         let cells = map.take();
         assert_eq!(cells[(ROWS - 1) * COLUMNS], 2);
         assert_eq!(cells.iter().sum::<u32>(), 2);

@@ -54,7 +54,11 @@ impl Level {
         let seconds = self.since.saturating_sub(self.began).as_secs_f64();
         let spread = Spread {
             last: self.value,
-            mean: if seconds > 0.0 { self.area / seconds } else { self.value },
+            mean: if seconds > 0.0 {
+                self.area / seconds
+            } else {
+                self.value
+            },
             least: self.least,
             most: self.most,
         };
@@ -74,9 +78,29 @@ mod tests {
         level.set(4.0, second(20));
         level.set(1.0, second(30));
         let first = level.take(second(40));
-        assert_eq!(first, Spread { last: 1.0, mean: 5.0 / 3.0, least: 0.0, most: 4.0 });
+        assert_eq!(
+            first,
+            Spread {
+                last: 1.0,
+                mean: 5.0 / 3.0,
+                least: 0.0,
+                most: 4.0
+            }
+        );
         let next = level.take(second(50));
-        assert_eq!(next, Spread { last: 1.0, mean: 1.0, least: 1.0, most: 1.0 });
-        assert_eq!(level.take(second(50)).mean, 1.0, "an interval without length");
+        assert_eq!(
+            next,
+            Spread {
+                last: 1.0,
+                mean: 1.0,
+                least: 1.0,
+                most: 1.0
+            }
+        );
+        assert_eq!(
+            level.take(second(50)).mean,
+            1.0,
+            "an interval without length"
+        );
     }
 }

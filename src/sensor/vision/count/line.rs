@@ -1,15 +1,16 @@
 //! The band rule: counts a person once per crossing of a line, however long they stand on it.
 //!
 //! The signed distance of a person's anchor to the line, in box heights, puts them on side A, on side B or in the
-//! undecided band between. Only a change from one side to the other counts, only for confirmed people, and only when
-//! the smoothed path passed between the line's ends.
+//! undecided band between; two estimates of where they are, a calm one and a nimble one, have to agree. Only a change
+//! from one side to the other counts, only for confirmed people, and only when the smoothed path passed between the
+//! line's ends.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::geometry::between;
+use super::geometry::{agreed, between};
 use super::polyline::Polyline;
 use super::walker::{Gone, Step};
 use crate::event::Direction;
@@ -98,12 +99,19 @@ impl LineCounter {
         }
         self.drawn = Some((size, line));
         for gone in gone {
-            let net = self.courses.remove(&gone.walker).map_or(0, |course| course.net);
+            let net = self
+                .courses
+                .remove(&gone.walker)
+                .map_or(0, |course| course.net);
             if self.settings.mode == CountMode::Net && net != 0 {
                 out.push(Crossing {
                     track: gone.track,
                     class: gone.class,
-                    direction: if net > 0 { Direction::In } else { Direction::Out },
+                    direction: if net > 0 {
+                        Direction::In
+                    } else {
+                        Direction::Out
+                    },
                 });
             }
         }
@@ -118,9 +126,11 @@ impl LineCounter {
             course.between_ends = line.is_between_ends(met);
         }
         let band = self.settings.half_band * step.height;
-        let side = if now >= band {
+        // Who stops at once is over the line for a moment in the calm estimate, and a box that jumps in the other one.
+        let sure = agreed(now, line.offset(step.seen));
+        let side = if sure >= band {
             Side::Right
-        } else if now <= -band {
+        } else if sure <= -band {
             Side::Left
         } else {
             return;

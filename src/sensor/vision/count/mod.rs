@@ -22,3 +22,5 @@ pub mod zone;
 
 pub use polygon::flaw as zone_flaw;
 pub use polyline::flaw as line_flaw;
+#[cfg(test)]
+mod scratch_tests;

@@ -71,7 +71,10 @@ impl Polygon {
     fn deepest(&self) -> f32 {
         let extent = |of: fn(&Point) -> f32| {
             let values = || self.corners.iter().map(of);
-            (values().fold(f32::MAX, f32::min), values().fold(f32::MIN, f32::max))
+            (
+                values().fold(f32::MAX, f32::min),
+                values().fold(f32::MIN, f32::max),
+            )
         };
         let ((left, right), (top, bottom)) = (extent(|p| p.0), extent(|p| p.1));
         let at = |least: f32, most: f32, step: u32| {
@@ -88,7 +91,10 @@ impl Polygon {
 /// The sides of an area, the last one back to the first corner.
 fn sides(corners: &[Point]) -> impl Iterator<Item = Segment> + '_ {
     let next = corners.iter().cycle().skip(1);
-    corners.iter().zip(next).map(|(&from, &to)| Segment { from, to })
+    corners
+        .iter()
+        .zip(next)
+        .map(|(&from, &to)| Segment { from, to })
 }
 
 fn along_edge(a: [f32; 2], b: [f32; 2]) -> bool {
@@ -112,7 +118,9 @@ fn far_from(side: &Segment, p: Point) -> f32 {
 #[must_use]
 pub fn flaw(points: &[[f32; 2]]) -> Option<&'static str> {
     if points.len() < 3 {
-        return Some("expected three corners or more, such as [[0.1, 0.1], [0.4, 0.1], [0.4, 0.6]]");
+        return Some(
+            "expected three corners or more, such as [[0.1, 0.1], [0.4, 0.1], [0.4, 0.6]]",
+        );
     }
     if points.len() > MOST_POINTS {
         return Some("expected 16 corners at most");
@@ -123,17 +131,24 @@ pub fn flaw(points: &[[f32; 2]]) -> Option<&'static str> {
     let corners: Vec<Point> = points.iter().map(|[x, y]| (*x, *y)).collect();
     let sides: Vec<Segment> = sides(&corners).collect();
     if sides.iter().any(|side| side.length() < NEAREST_POINTS) {
-        return Some("two of the corners are the same place; the last side goes back to the first by itself");
+        return Some(
+            "two of the corners are the same place; the last side goes back to the first by itself",
+        );
     }
     for (index, side) in sides.iter().enumerate() {
         // Neighbours share a corner.
         let last = sides.len() - usize::from(index == 0);
         let others = sides.iter().take(last).skip(index + 2);
         if others.into_iter().any(|other| side.meets(other)) {
-            return Some("its sides cross each other; name the corners in their order around the area");
+            return Some(
+                "its sides cross each other; name the corners in their order around the area",
+            );
         }
     }
-    let doubled: f32 = sides.iter().map(|s| s.from.0 * s.to.1 - s.to.0 * s.from.1).sum();
+    let doubled: f32 = sides
+        .iter()
+        .map(|s| s.from.0 * s.to.1 - s.to.0 * s.from.1)
+        .sum();
     (doubled.abs() < 2.0 * NEAREST_POINTS * NEAREST_POINTS)
         .then_some("the area is too small; draw it larger")
 }
@@ -144,7 +159,10 @@ mod tests {
 
     #[test]
     fn a_point_is_inside_by_its_distance_to_the_border() {
-        let square = Polygon::new(&[[0.2, 0.2], [0.6, 0.2], [0.6, 0.6], [0.2, 0.6]], (100, 100));
+        let square = Polygon::new(
+            &[[0.2, 0.2], [0.6, 0.2], [0.6, 0.6], [0.2, 0.6]],
+            (100, 100),
+        );
         assert!((square.inside((40.0, 30.0)) - 10.0).abs() < 1e-3);
         assert!((square.inside((70.0, 30.0)) + 10.0).abs() < 1e-3);
         assert!((square.depth() - 20.0).abs() < 1.0, "{}", square.depth());
@@ -152,17 +170,30 @@ mod tests {
 
     #[test]
     fn nobody_steps_over_a_side_along_the_pictures_edge() {
-        let right_half = Polygon::new(&[[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]], (100, 100));
+        let right_half = Polygon::new(
+            &[[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]],
+            (100, 100),
+        );
         assert!((right_half.inside((99.0, 50.0)) - 49.0).abs() < 1e-3);
         // Feet below the picture.
         assert!((right_half.inside((80.0, 130.0)) - 30.0).abs() < 1e-3);
-        let everything = Polygon::new(&[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]], (100, 100));
+        let everything = Polygon::new(
+            &[[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]],
+            (100, 100),
+        );
         assert!(everything.inside((0.0, 0.0)) > 100.0);
     }
 
     #[test]
     fn a_bent_area_has_a_hole_where_it_bends() {
-        let bent = [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.7, 0.9], [0.7, 0.3], [0.1, 0.3]];
+        let bent = [
+            [0.1, 0.1],
+            [0.9, 0.1],
+            [0.9, 0.9],
+            [0.7, 0.9],
+            [0.7, 0.3],
+            [0.1, 0.3],
+        ];
         let bent = Polygon::new(&bent, (100, 100));
         assert!(bent.inside((80.0, 80.0)) > 0.0 && bent.inside((20.0, 20.0)) > 0.0);
         assert!(bent.inside((40.0, 60.0)) < 0.0);
@@ -173,10 +204,26 @@ mod tests {
         assert_eq!(flaw(&[[0.1, 0.1], [0.4, 0.1], [0.4, 0.6]]), None);
         let bow_tie = [[0.2, 0.2], [0.8, 0.8], [0.8, 0.2], [0.2, 0.8]];
         assert!(flaw(&bow_tie).unwrap().contains("cross each other"));
-        assert!(flaw(&[[0.1, 0.1], [0.4, 0.1]]).unwrap().contains("three corners"));
-        assert!(flaw(&[[0.1, 0.1], [0.4, 0.1], [0.1, 0.1]]).unwrap().contains("same place"));
-        assert!(flaw(&[[0.1, 0.1], [0.4, 0.1], [0.4, 1.1]]).unwrap().contains("0 to 1"));
-        assert!(flaw(&[[0.1, 0.1], [0.5, 0.1], [0.9, 0.1005]]).unwrap().contains("too small"));
+        assert!(
+            flaw(&[[0.1, 0.1], [0.4, 0.1]])
+                .unwrap()
+                .contains("three corners")
+        );
+        assert!(
+            flaw(&[[0.1, 0.1], [0.4, 0.1], [0.1, 0.1]])
+                .unwrap()
+                .contains("same place")
+        );
+        assert!(
+            flaw(&[[0.1, 0.1], [0.4, 0.1], [0.4, 1.1]])
+                .unwrap()
+                .contains("0 to 1")
+        );
+        assert!(
+            flaw(&[[0.1, 0.1], [0.5, 0.1], [0.9, 0.1005]])
+                .unwrap()
+                .contains("too small")
+        );
     }
 
     #[test]

@@ -32,7 +32,10 @@ impl Polyline {
         let pieces = corners
             .windows(2)
             .filter_map(|two| match two {
-                [from, to] => Some(Segment { from: *from, to: *to }),
+                [from, to] => Some(Segment {
+                    from: *from,
+                    to: *to,
+                }),
                 _ => None,
             })
             .collect();
@@ -46,7 +49,8 @@ impl Polyline {
     /// Distance to the prolonged line, pixels; positive on the right hand of somebody who looks along it.
     #[must_use]
     pub fn offset(&self, p: Point) -> f32 {
-        self.nearest(p).map_or(f32::INFINITY, |nearest| nearest.offset)
+        self.nearest(p)
+            .map_or(f32::INFINITY, |nearest| nearest.offset)
     }
 
     /// Whether the place of the prolonged line that is nearest to `p` is between its ends.
@@ -114,11 +118,17 @@ pub fn flaw(points: &[[f32; 2]]) -> Option<&'static str> {
     // Prolonged as the counting does it, as far as the picture goes.
     if let Some(first) = pieces.first_mut() {
         let along = first.along();
-        first.from = (first.from.0 - along.0 * PROLONGED, first.from.1 - along.1 * PROLONGED);
+        first.from = (
+            first.from.0 - along.0 * PROLONGED,
+            first.from.1 - along.1 * PROLONGED,
+        );
     }
     if let Some(last) = pieces.last_mut() {
         let along = last.along();
-        last.to = (last.to.0 + along.0 * PROLONGED, last.to.1 + along.1 * PROLONGED);
+        last.to = (
+            last.to.0 + along.0 * PROLONGED,
+            last.to.1 + along.1 * PROLONGED,
+        );
     }
     let on_picture: Vec<Option<Segment>> = pieces.iter().map(clipped).collect();
     for (index, piece) in on_picture.iter().enumerate() {
@@ -203,15 +213,26 @@ mod tests {
     #[test]
     fn lines_without_two_clear_sides_are_found() {
         assert_eq!(flaw(&[[0.2, 0.2], [0.8, 0.8]]), None);
-        assert_eq!(flaw(&[[0.2, 0.8], [0.2, 0.2], [0.8, 0.2], [0.8, 0.8]]), None);
+        assert_eq!(
+            flaw(&[[0.2, 0.8], [0.2, 0.2], [0.8, 0.2], [0.8, 0.8]]),
+            None
+        );
         let itself = [[0.2, 0.2], [0.8, 0.8], [0.8, 0.2], [0.2, 0.8]];
         assert!(flaw(&itself).unwrap().contains("crosses itself"));
         let bends_back = [[0.5, 0.9], [0.5, 0.3], [0.8, 0.3], [0.7, 0.5]];
         assert!(flaw(&bends_back).unwrap().contains("if its ends went on"));
         assert!(flaw(&[[0.5, 0.5]]).unwrap().contains("two points"));
-        assert!(flaw(&[[0.5, 0.5], [0.505, 0.5]]).unwrap().contains("same place"));
+        assert!(
+            flaw(&[[0.5, 0.5], [0.505, 0.5]])
+                .unwrap()
+                .contains("same place")
+        );
         assert!(flaw(&[[0.5, 0.5], [1.2, 0.5]]).unwrap().contains("0 to 1"));
-        assert!(flaw(&[[0.5, 0.5], [f32::NAN, 0.5]]).unwrap().contains("0 to 1"));
+        assert!(
+            flaw(&[[0.5, 0.5], [f32::NAN, 0.5]])
+                .unwrap()
+                .contains("0 to 1")
+        );
         assert!(flaw(&[[0.5; 2]; 17]).unwrap().contains("16"));
     }
 

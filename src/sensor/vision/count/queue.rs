@@ -81,7 +81,11 @@ impl Queue {
 
     /// What somebody who joins at `now` will wait, seconds.
     pub fn expected(&mut self, now: Duration) -> Option<f64> {
-        while self.pace.front().is_some_and(|then| now.saturating_sub(*then) > PACE_OVER) {
+        while self
+            .pace
+            .front()
+            .is_some_and(|then| now.saturating_sub(*then) > PACE_OVER)
+        {
             self.pace.pop_front();
         }
         let mut over = now.saturating_sub(self.began).min(PACE_OVER);

@@ -31,7 +31,10 @@ impl Stays {
     pub fn take(&mut self) -> Option<StayLengths> {
         let mut all = std::mem::take(self);
         all.lengths.sort_by(f64::total_cmp);
-        let (upper, lower) = (all.lengths.len() / 2, all.lengths.len().saturating_sub(1) / 2);
+        let (upper, lower) = (
+            all.lengths.len() / 2,
+            all.lengths.len().saturating_sub(1) / 2,
+        );
         let median = (all.lengths.get(lower)? + all.lengths.get(upper)?) / 2.0;
         let tenth = |seconds: f64| (seconds * 10.0).round() / 10.0;
         Some(StayLengths {
@@ -54,7 +57,10 @@ mod tests {
             stays.add(Duration::from_secs(seconds));
         }
         let lengths = stays.take().unwrap();
-        assert_eq!((lengths.mean_s, lengths.median_s, lengths.max_s), (25.0, 3.5, 91.0));
+        assert_eq!(
+            (lengths.mean_s, lengths.median_s, lengths.max_s),
+            (25.0, 3.5, 91.0)
+        );
         assert_eq!(stays.take(), None);
     }
 

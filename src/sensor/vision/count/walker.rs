@@ -1,7 +1,7 @@
 //! From tracks to walkers: confirmed people, each followed across a broken track.
 //!
-//! A track that begins where another was just lost continues that one's walk, so that a broken track neither loses nor
-//! doubles what is counted. Lines, zones and heatmaps see walkers only; what they remember of one, they may forget when
+//! A track that begins where another was just lost, or where that one would be by now, continues its walk, so that a
+//! broken track neither loses nor doubles what is counted. Lines, zones and heatmaps see walkers only; what they remember of one, they may forget when
 //! it is [`Gone`].
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use crate::sensor::vision::track::Track;
 
 /// A new track continues a lost one's walk when it begins this soon after ...
 const HEIR_WITHIN: Duration = Duration::from_millis(700);
-/// ... and this near to where the other was last seen, in box heights.
+/// ... and this near to where the other was last seen, or would be had it gone on as it did, in box heights.
 const HEIR_REACH: f32 = 0.5;
 /// A walker that is not heard of any more is gone after this time; no heir can come later.
 const FORGET_AFTER: Duration = Duration::from_secs(3);
@@ -35,8 +35,10 @@ pub struct Step {
     pub before: Duration,
     /// Where the walker was seen before, pixels; the same as `to` on their first step.
     pub from: Point,
-    /// Where they are, pixels.
+    /// Where they steadily walk or stand, pixels; slow to follow who stops at once.
     pub to: Point,
+    /// Where they were seen, pixels; quick to follow a box that jumps.
+    pub seen: Point,
     /// Smoothed height of their box, pixels, at least 1.
     pub height: f32,
 }
@@ -55,9 +57,23 @@ pub struct Gone {
 struct Walker {
     id: u64,
     anchor: Point,
+    /// Pixels per second, as the track had it.
+    velocity: Point,
     height: f32,
     last_seen: Duration,
     majority: Majority,
+}
+
+impl Walker {
+    /// How far a track begins from where this one was last seen, or would be by now.
+    fn far_from(&self, first: &Sighting) -> f32 {
+        let since = first.at.saturating_sub(self.last_seen).as_secs_f32();
+        let ahead = (
+            self.anchor.0 + self.velocity.0 * since,
+            self.anchor.1 + self.velocity.1 * since,
+        );
+        distance(self.anchor, first.anchor).min(distance(ahead, first.anchor))
+    }
 }
 
 /// The majority vote of Boyer and Moore (1981): the class that has more than half of the votes, in constant space.
@@ -83,6 +99,8 @@ impl Majority {
 struct Sighting {
     at: Duration,
     anchor: Point,
+    seen: Point,
+    velocity: Point,
     height: f32,
     class: u16,
 }
@@ -127,6 +145,8 @@ impl Walkers {
             let sighting = Sighting {
                 at,
                 anchor: self.anchor.of(&rect),
+                seen: self.anchor.of(&track.rect),
+                velocity: track.velocity(),
                 height: rect.height(),
                 class: track.class,
             };
@@ -176,6 +196,7 @@ impl Walkers {
             Walker {
                 id: self.next - 1,
                 anchor: first.anchor,
+                velocity: first.velocity,
                 height: first.height,
                 last_seen: first.at,
                 majority: Majority {
@@ -202,7 +223,7 @@ impl Walkers {
             .filter(|(_, walker)| {
                 walker.last_seen < first.at && first.at - walker.last_seen <= HEIR_WITHIN
             })
-            .map(|(track, walker)| (distance(walker.anchor, first.anchor), track, walker))
+            .map(|(track, walker)| (walker.far_from(first), track, walker))
             // The larger of the two heights: what breaks a track is often that half of the person is hidden.
             .filter(|(far, _, walker)| *far <= HEIR_REACH * walker.height.max(first.height))
             .min_by(|a, b| a.0.total_cmp(&b.0))?;
@@ -214,6 +235,8 @@ impl Walkers {
         let Sighting {
             at,
             anchor,
+            seen,
+            velocity,
             height,
             class,
         } = sighting;
@@ -228,9 +251,10 @@ impl Walkers {
             before: walker.last_seen.min(at),
             from: walker.anchor,
             to: anchor,
+            seen,
             height: walker.height.max(1.0),
         });
-        (walker.anchor, walker.last_seen) = (anchor, at);
+        (walker.anchor, walker.velocity, walker.last_seen) = (anchor, velocity, at);
     }
 
     /// The steps of the latest frame, each walker's in the order of time.
@@ -287,7 +311,8 @@ mod tests {
         frames: u64,
         see: impl Fn(u64, f32) -> Option<Detection>,
     ) -> (Vec<Step>, Vec<Gone>) {
-        let (mut tracker, mut walkers) = (Tracker::new(settings, 1), Walkers::new(Anchor::default()));
+        let (mut tracker, mut walkers) =
+            (Tracker::new(settings, 1), Walkers::new(Anchor::default()));
         let (mut steps, mut gone) = (Vec::new(), Vec::new());
         for frame in 0..frames {
             let at = Duration::from_millis(frame * 100);

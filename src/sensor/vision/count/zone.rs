@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::geometry::agreed;
 use super::polygon::Polygon;
 use super::walker::{Gone, Step};
 use crate::event::LeftReason;
@@ -40,8 +41,13 @@ pub struct Visit {
 pub enum VisitChange {
     Entered,
     /// They have been there for the zone's `dwell`.
-    Dwelled { stayed: Duration },
-    Left { stayed: Duration, reason: LeftReason },
+    Dwelled {
+        stayed: Duration,
+    },
+    Left {
+        stayed: Duration,
+        reason: LeftReason,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +104,7 @@ impl ZoneCounter {
 
     fn walk(&mut self, zone: &Polygon, step: &Step, out: &mut Vec<Visit>) {
         let band = (self.settings.half_band * step.height).min(zone.depth() * MOST_OF_DEPTH);
-        let depth = zone.inside(step.to);
+        let depth = agreed(zone.inside(step.to), zone.inside(step.seen));
         let mut tell = |what| {
             out.push(Visit {
                 walker: step.walker,
@@ -127,7 +133,11 @@ impl ZoneCounter {
         }
         if !guest.over && (left || stayed >= self.settings.longest) {
             guest.over = true;
-            let reason = if left { LeftReason::Left } else { LeftReason::Timeout };
+            let reason = if left {
+                LeftReason::Left
+            } else {
+                LeftReason::Timeout
+            };
             tell(VisitChange::Left { stayed, reason });
         }
         if left {

@@ -9,12 +9,7 @@ const SIZE: (u32, u32) = (640, 480);
 /// From 240 to 400 pixels across, 240 to 400 down.
 fn shelf() -> ZoneSettings {
     ZoneSettings {
-        points: vec![
-            [0.375, 0.5],
-            [0.625, 0.5],
-            [0.625, 0.8333],
-            [0.375, 0.8333],
-        ],
+        points: vec![[0.375, 0.5], [0.625, 0.5], [0.625, 0.8333], [0.375, 0.8333]],
         half_band: 0.15,
         dwell: Duration::from_secs(5),
         longest: Duration::from_secs(60),
@@ -79,7 +74,12 @@ fn who_stays_is_told_after_the_dwell_time_and_once() {
         .iter()
         .filter(|what| matches!(what, VisitChange::Dwelled { .. }))
         .collect();
-    assert_eq!(stays, [&VisitChange::Dwelled { stayed: Duration::from_secs(5) }]);
+    assert_eq!(
+        stays,
+        [&VisitChange::Dwelled {
+            stayed: Duration::from_secs(5)
+        }]
+    );
     assert_eq!(present, 0);
     let [(LeftReason::Left, seconds)] = lengths(&visits)[..] else {
         panic!("{visits:?}")
@@ -91,13 +91,25 @@ fn who_stays_is_told_after_the_dwell_time_and_once() {
 fn somebody_who_shifts_on_the_border_for_five_minutes_is_at_most_one_visit() {
     let seed = 20_261_121;
     let rng = std::cell::RefCell::new(fastrand::Rng::with_seed(seed));
-    let settings = ZoneSettings { longest: Duration::from_secs(3600), ..shelf() };
+    let settings = ZoneSettings {
+        longest: Duration::from_secs(3600),
+        ..shelf()
+    };
     let (visits, _) = visits(settings, 300.0, |t| {
         let jitter = 4.0 * (rng.borrow_mut().f32() - 0.5);
-        vec![person((240.0 + 9.0 * (t * 1.3).sin() + jitter, 320.0), 100.0)]
+        vec![person(
+            (240.0 + 9.0 * (t * 1.3).sin() + jitter, 320.0),
+            100.0,
+        )]
     });
-    let entered = visits.iter().filter(|what| **what == VisitChange::Entered).count();
-    assert!(entered <= 1 && lengths(&visits).is_empty(), "{visits:?}, seed {seed}");
+    let entered = visits
+        .iter()
+        .filter(|what| **what == VisitChange::Entered)
+        .count();
+    assert!(
+        entered <= 1 && lengths(&visits).is_empty(),
+        "{visits:?}, seed {seed}"
+    );
 }
 
 #[test]
@@ -108,7 +120,10 @@ fn who_is_hidden_inside_for_a_moment_is_on_one_visit_even_as_another_track() {
         ..6.4 => vec![],
         _ => vec![person((320.0, 330.0), 60.0)],
     });
-    let entered = visits.iter().filter(|what| **what == VisitChange::Entered).count();
+    let entered = visits
+        .iter()
+        .filter(|what| **what == VisitChange::Entered)
+        .count();
     assert_eq!((entered, present), (1, 1), "{visits:?}");
     assert_eq!(lengths(&visits), []);
 }
