@@ -41,8 +41,6 @@ const SECTIONS: [Section; 6] = [
         keys: &[
             "line",
             "zone",
-            "heatmap",
-            "maps_min",
             "fps",
             "threshold",
             "anchor",

@@ -109,13 +109,22 @@ pub fn between(a: Point, b: Point, share: f32) -> Point {
     (a.0 + (b.0 - a.0) * share, a.1 + (b.1 - a.1) * share)
 }
 
-/// What two estimates of a signed distance have in common: the smaller where they agree on the side, else zero.
+/// The nimble estimate is sure of a side from this share of the band on: it errs to both sides of where people are.
+const NIMBLE_SHARE: f32 = 0.8;
+
+/// The side of a border that somebody is clearly on (`true`: the positive one), by the two estimates of their signed
+/// distance to it; `None` within the undecided band of that half-width.
+///
+/// Both have to agree: who stops at once is over the border for a moment in the calm one, a box that jumps in the nimble
+/// one.
 #[must_use]
-pub fn agreed(a: f32, b: f32) -> f32 {
-    if (a < 0.0) == (b < 0.0) {
-        a.abs().min(b.abs()).copysign(a)
+pub fn side(calm: f32, nimble: f32, band: f32) -> Option<bool> {
+    if calm >= band && nimble >= band * NIMBLE_SHARE {
+        Some(true)
+    } else if calm <= -band && nimble <= -band * NIMBLE_SHARE {
+        Some(false)
     } else {
-        0.0
+        None
     }
 }
 

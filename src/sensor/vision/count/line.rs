@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::geometry::{agreed, between};
+use super::geometry::{between, side};
 use super::polyline::Polyline;
 use super::walker::{Gone, Step};
 use crate::event::Direction;
@@ -126,15 +126,10 @@ impl LineCounter {
             course.between_ends = line.is_between_ends(met);
         }
         let band = self.settings.half_band * step.height;
-        // Who stops at once is over the line for a moment in the calm estimate, and a box that jumps in the other one.
-        let sure = agreed(now, line.offset(step.seen));
-        let side = if sure >= band {
-            Side::Right
-        } else if sure <= -band {
-            Side::Left
-        } else {
+        let Some(right) = side(now, line.offset(step.seen), band) else {
             return;
         };
+        let side = if right { Side::Right } else { Side::Left };
         let crossed = course.side.is_some_and(|was| was != side) && course.between_ends;
         course.side = Some(side);
         if !crossed {

@@ -242,6 +242,8 @@ enum Deed {
     LingersAndReturns,
 }
 
+const STOPS_WITHIN_S: f32 = 0.5;
+
 /// Where somebody is after `t` seconds, in box heights from the line, and how long they are there.
 fn way(deed: Deed, rng: &mut fastrand::Rng) -> (impl Fn(f32) -> Option<f32> + use<>, usize) {
     let speed = 0.6 + 0.5 * rng.f32();
@@ -253,7 +255,9 @@ fn way(deed: Deed, rng: &mut fastrand::Rng) -> (impl Fn(f32) -> Option<f32> + us
         Deed::LingersAndReturns => (-0.05 + 0.1 * rng.f32(), 0),
     };
     let lingers = matches!(deed, Deed::LingersAndCrosses | Deed::LingersAndReturns);
-    let pause = if lingers { 5.0 + 25.0 * rng.f32() } else { 0.0 };
+    // Whoever turns round stands for a moment.
+    let pause = if lingers { 5.0 + 25.0 * rng.f32() } else { 0.5 };
+    let passes = deed == Deed::Crosses;
     let place = if deed == Deed::LingersAndCrosses {
         -0.05 + 0.1 * rng.f32()
     } else {
@@ -262,15 +266,23 @@ fn way(deed: Deed, rng: &mut fastrand::Rng) -> (impl Fn(f32) -> Option<f32> + us
     let sway = rng.f32() + 0.5;
     let far = 2.2;
     let position = move |t: f32| {
-        let arrives = (place.min(far) + far) / speed;
-        let x = if t < arrives {
+        // People stop within about half a second.
+        let brakes = (place.min(far) + far) / speed - STOPS_WITHIN_S / 2.0;
+        let since = t - brakes;
+        let x = if passes || since < 0.0 {
             -far + speed * t
-        } else if t < arrives + pause {
-            place + 0.06 * ((t - arrives) * sway).sin()
-        } else if reach == f32::MAX {
-            place.min(far) + speed * (t - arrives - pause)
+        } else if since < STOPS_WITHIN_S {
+            place - speed * (STOPS_WITHIN_S - since).powi(2) / (2.0 * STOPS_WITHIN_S)
+        } else if since < STOPS_WITHIN_S + pause {
+            let swaying = if lingers { 0.06 } else { 0.0 };
+            place + swaying * ((since - STOPS_WITHIN_S) * sway).sin()
         } else {
-            place - speed * (t - arrives - pause)
+            let way = speed * (since - STOPS_WITHIN_S - pause);
+            if reach == f32::MAX {
+                place + way
+            } else {
+                place - way
+            }
         };
         (-far..=far).contains(&x).then_some(x)
     };
@@ -316,7 +328,7 @@ fn trial(fps: u64, seed: u64) -> (usize, usize) {
             }
             // Not seen for a moment, then without legs to start with: two boxes of other heights.
             let half = half_since.map(|since| at - since);
-            let gone = half.is_some_and(|since| since < Duration::from_millis(250));
+            let gone = half.is_some_and(|since| since < Duration::from_millis(150));
             let top = if half.is_some() { 240.0 } else { 200.0 };
             let mut jitter = || 4.0 * (rng.f32() + rng.f32() + rng.f32() + rng.f32() - 2.0) * 1.73;
             let side = if rightward { 1.0 } else { -1.0 };

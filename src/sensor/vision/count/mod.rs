@@ -22,5 +22,3 @@ pub mod zone;
 
 pub use polygon::flaw as zone_flaw;
 pub use polyline::flaw as line_flaw;
-#[cfg(test)]
-mod scratch_tests;

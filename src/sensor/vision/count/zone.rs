@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::geometry::agreed;
+use super::geometry::side;
 use super::polygon::Polygon;
 use super::walker::{Gone, Step};
 use crate::event::LeftReason;
@@ -104,7 +104,7 @@ impl ZoneCounter {
 
     fn walk(&mut self, zone: &Polygon, step: &Step, out: &mut Vec<Visit>) {
         let band = (self.settings.half_band * step.height).min(zone.depth() * MOST_OF_DEPTH);
-        let depth = agreed(zone.inside(step.to), zone.inside(step.seen));
+        let inside = side(zone.inside(step.to), zone.inside(step.seen), band);
         let mut tell = |what| {
             out.push(Visit {
                 walker: step.walker,
@@ -114,7 +114,7 @@ impl ZoneCounter {
             });
         };
         let Some(guest) = self.guests.get_mut(&step.walker) else {
-            if depth >= band && depth > 0.0 {
+            if inside == Some(true) {
                 let guest = Guest {
                     entered: step.at,
                     dwelled: false,
@@ -126,7 +126,7 @@ impl ZoneCounter {
             return;
         };
         let stayed = step.at.saturating_sub(guest.entered);
-        let left = depth <= -band;
+        let left = inside == Some(false);
         if !guest.over && !guest.dwelled && stayed >= self.settings.dwell {
             guest.dwelled = true;
             tell(VisitChange::Dwelled { stayed });
