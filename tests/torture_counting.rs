@@ -25,7 +25,7 @@ fn seed() -> u64 {
     let seed = given
         .and_then(|seed| seed.parse().ok())
         .unwrap_or(20_261_122);
-    println!("seed {seed} (again: FOOTFALL_SEED={seed})");
+    eprintln!("seed {seed} (again: FOOTFALL_SEED={seed})");
     seed
 }
 

@@ -72,8 +72,9 @@ impl Polyline {
             } else {
                 piece.offset(p).abs()
             };
-            let between_ends = !(before && first && !self.reaches_beyond.0)
-                && !(after && final_ && !self.reaches_beyond.1);
+            let around_first = before && first && !self.reaches_beyond.0;
+            let around_last = after && final_ && !self.reaches_beyond.1;
+            let between_ends = !around_first && !around_last;
             (far, piece.offset(p), between_ends)
         };
         // At a corner two pieces are equally near; the one that the point is more clearly beside of tells the side
