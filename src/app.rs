@@ -6,6 +6,7 @@ mod commands;
 mod diagnostics;
 mod fleet;
 mod live;
+mod places;
 mod sensors;
 mod tasks;
 mod watchdog;
@@ -104,6 +105,7 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
         identity.clone(),
         Arc::clone(&clock),
     ));
+    places::set(&today, &config, &identity);
     let sources = Arc::new(status::Sources {
         identity: identity.clone(),
         clock: Arc::clone(&clock),
@@ -131,6 +133,7 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
         roster: roster.clone(),
         link: link_watch.clone(),
         outbox: outbox.clone(),
+        today: Arc::clone(&today),
     });
     let collector = Arc::new(Collector {
         owner: live.owner.clone(),
@@ -162,6 +165,11 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
         Arc::clone(&today),
         outbox.clone(),
         io_stopped.clone(),
+    ));
+    let occupancy = tokio::spawn(places::report(
+        Arc::clone(&today),
+        outbox.clone(),
+        Arc::clone(&clock),
     ));
     let mood_task = tokio::spawn(tasks::show_mood(
         mood.clone(),
@@ -225,6 +233,8 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
     fleet.stop().await;
     health.abort();
     clock_watch.abort();
+    occupancy.abort();
+    places::last_report(&today, &outbox, &clock);
     // The outbox stores in order: once this event is durable, so is everything the sensors handed over.
     let last = tasks::health_event(&clock, &restarts, &config.outbox.dir, started);
     let stored =

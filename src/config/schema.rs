@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use crate::hours::HoursSettings as Hours;
 pub use crate::sensor::camera::rtsp::Transport;
 pub use crate::sensor::camera::v4l2::PixelFormat;
-pub use crate::sensor::vision::count::line::{Anchor, CountMode};
+pub use crate::sensor::vision::count::geometry::Anchor;
+pub use crate::sensor::vision::count::line::CountMode;
 use crate::sensor::{gpio, scanner, wifi};
 
 /// The whole file.
@@ -28,6 +30,10 @@ pub struct Config {
     pub vision: Vision,
     #[serde(default)]
     pub camera: Vec<Camera>,
+    #[serde(default)]
+    pub place: Vec<Place>,
+    /// When the shop is open; absent: interval events do not say.
+    pub hours: Option<Hours>,
     #[serde(default)]
     pub gpio: gpio::Settings,
     #[serde(default)]
@@ -235,8 +241,20 @@ pub struct Camera {
     /// Point of a person's box that is held against lines.
     #[serde(default)]
     pub anchor: Anchor,
+    /// Whether `heatmap.interval` is told.
+    #[serde(default)]
+    pub heatmap: bool,
+    /// Length of `heatmap.interval` and `flow.interval`, minutes: 5, 10, 15, 20, 30 or 60.
+    #[serde(default = "quarter")]
+    pub maps_min: u32,
     #[serde(default)]
     pub line: Vec<Line>,
+    #[serde(default)]
+    pub zone: Vec<Zone>,
+}
+
+fn quarter() -> u32 {
+    15
 }
 
 fn vga() -> [u32; 2] {
@@ -253,12 +271,12 @@ fn person() -> Vec<String> {
 
 /// `[[camera.line]]`: a counting line.
 ///
-/// Stand on the first point and look at the second: a crossing from your left hand to your right is `in`.
+/// Stand on the first point and look along the line: a crossing from your left hand to your right is `in`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct Line {
     /// `[a-z0-9-]{1,32}`, unique within the camera.
     pub id: String,
-    /// Two points, each `[x, y]` as fractions of the picture.
+    /// Two to sixteen points, each `[x, y]` as fractions of the picture.
     pub points: Vec<[f64; 2]>,
     /// Name of the left side.
     #[serde(default = "outside")]
@@ -283,4 +301,68 @@ fn inside() -> String {
 
 fn half_band() -> f64 {
     0.15
+}
+
+/// `[[camera.zone]]`: an area in which people stay or queue.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct Zone {
+    /// `[a-z0-9-]{1,32}`, unique within the camera.
+    pub id: String,
+    #[serde(default)]
+    pub kind: ZoneKind,
+    /// Three to sixteen corners in their order, each `[x, y]` as fractions of the picture.
+    pub points: Vec<[f64; 2]>,
+    /// Seconds after which a visit is a stay, or somebody is queueing, 1..=3600.
+    #[serde(default = "ten")]
+    pub dwell_s: f64,
+    /// Seconds after which a visit is over, because it is a mannequin's, or staff's, 60..=86400.
+    #[serde(default = "an_hour")]
+    pub longest_s: u32,
+    /// Half-width of the undecided band along the border, in box heights, 0.02..=1.
+    #[serde(default = "half_band")]
+    pub half_band: f64,
+}
+
+/// What a zone is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ZoneKind {
+    /// People stay or pass.
+    #[default]
+    Area,
+    /// People queue in it.
+    Queue,
+}
+
+fn an_hour() -> u32 {
+    3600
+}
+
+/// `[[place]]`: where people are inside, and which lines lead into it. Without any: the shop, and all lines.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct Place {
+    /// `[a-z0-9-]{1,32}`, unique.
+    pub id: String,
+    /// `camera/line` of the lines whose `in` leads into it.
+    #[serde(default)]
+    pub lines: Vec<String>,
+    /// `camera/line` of the lines whose `in` leads out of it.
+    #[serde(default)]
+    pub reversed: Vec<String>,
+    /// Most people who may be inside, 1..=100000.
+    pub capacity: Option<u32>,
+    /// When nobody is inside, `HH:MM` in the shop's time zone; empty: never.
+    #[serde(default = "four")]
+    pub reset: String,
+    /// Whether the drift that past days had in common is taken out.
+    #[serde(default = "yes")]
+    pub learn: bool,
+}
+
+fn four() -> String {
+    "04:00".to_owned()
+}
+
+fn yes() -> bool {
+    true
 }

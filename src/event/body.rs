@@ -6,6 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Stream;
+use super::place::{
+    FlowInterval, HeatmapInterval, OccupancyInterval, QueueInterval, ZoneDwelled, ZoneEntered,
+    ZoneInterval, ZoneLeft,
+};
 use crate::clock::ClockSet;
 
 /// Which way a line was crossed.
@@ -30,6 +34,9 @@ pub struct LineCrossed {
     pub from: String,
     /// Name of the side the person went to.
     pub to: String,
+    /// What the detector took them for; absent where the camera counts one class only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
 }
 
 /// How far an interval's numbers can be trusted.
@@ -54,13 +61,45 @@ pub struct LineInterval {
     pub from: String,
     /// End of the real coverage (exclusive), RFC 3339.
     pub to: String,
+    /// Whether the shop was open when the interval began; absent when no opening hours are set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open: Option<bool>,
     /// Crossings inwards.
     #[serde(rename = "in")]
     pub inward: u64,
     /// Crossings outwards.
     #[serde(rename = "out")]
     pub outward: u64,
+    /// The same by class; empty where the camera counts one class only.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub classes: BTreeMap<String, InOut>,
     pub quality: Quality,
+}
+
+/// Crossings in both directions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InOut {
+    #[serde(rename = "in")]
+    pub inward: u64,
+    #[serde(rename = "out")]
+    pub outward: u64,
+}
+
+impl InOut {
+    /// One more crossing.
+    pub fn add(&mut self, direction: Direction) {
+        match direction {
+            Direction::In => self.inward += 1,
+            Direction::Out => self.outward += 1,
+        }
+    }
+}
+
+impl std::ops::AddAssign for InOut {
+    fn add_assign(&mut self, more: Self) {
+        self.inward += more.inward;
+        self.outward += more.outward;
+    }
 }
 
 /// What a camera delivers.
@@ -343,6 +382,14 @@ pub struct ConfigRolledBack {
 pub enum Body {
     LineCrossed(LineCrossed),
     LineInterval(LineInterval),
+    ZoneEntered(ZoneEntered),
+    ZoneLeft(ZoneLeft),
+    ZoneDwelled(ZoneDwelled),
+    ZoneInterval(ZoneInterval),
+    QueueInterval(QueueInterval),
+    HeatmapInterval(HeatmapInterval),
+    FlowInterval(FlowInterval),
+    OccupancyInterval(OccupancyInterval),
     WifiInterval(WifiInterval),
     CodeScanned(CodeScanned),
     DoorOpened(DoorOpened),
@@ -367,6 +414,14 @@ impl Body {
         match self {
             Self::LineCrossed(_) => "footfall.line.crossed.v1",
             Self::LineInterval(_) => "footfall.line.interval.v1",
+            Self::ZoneEntered(_) => "footfall.zone.entered.v1",
+            Self::ZoneLeft(_) => "footfall.zone.left.v1",
+            Self::ZoneDwelled(_) => "footfall.zone.dwelled.v1",
+            Self::ZoneInterval(_) => "footfall.zone.interval.v1",
+            Self::QueueInterval(_) => "footfall.queue.interval.v1",
+            Self::HeatmapInterval(_) => "footfall.heatmap.interval.v1",
+            Self::FlowInterval(_) => "footfall.flow.interval.v1",
+            Self::OccupancyInterval(_) => "footfall.occupancy.interval.v1",
             Self::WifiInterval(_) => "footfall.wifi.interval.v1",
             Self::CodeScanned(_) => "footfall.code.scanned.v1",
             Self::DoorOpened(_) => "footfall.door.opened.v1",
@@ -391,6 +446,9 @@ impl Body {
         match self {
             Self::DeviceAlarm(_) | Self::OutboxGap(_) | Self::ConfigRolledBack(_) => Stream::Alarm,
             Self::LineCrossed(_)
+            | Self::ZoneEntered(_)
+            | Self::ZoneLeft(_)
+            | Self::ZoneDwelled(_)
             | Self::CodeScanned(_)
             | Self::DoorOpened(_)
             | Self::DoorClosed(_)
@@ -398,7 +456,13 @@ impl Body {
             | Self::ButtonPressed(_)
             // Kept for as long as the counts that it places, and behind them.
             | Self::ClockSynced(_) => Stream::Count,
-            Self::LineInterval(_) | Self::WifiInterval(_) => Stream::Interval,
+            Self::LineInterval(_)
+            | Self::ZoneInterval(_)
+            | Self::QueueInterval(_)
+            | Self::HeatmapInterval(_)
+            | Self::FlowInterval(_)
+            | Self::OccupancyInterval(_)
+            | Self::WifiInterval(_) => Stream::Interval,
             Self::ConfigApplied(_)
             | Self::ConfigRejected(_)
             | Self::CameraStatus(_)

@@ -1,23 +1,25 @@
-//! Today's crossings per camera line and quarter of an hour, added up from the events that are durable. Pure; survives a
-//! restart through a checkpoint that remembers up to which event it counted.
+//! Today's crossings per camera line and quarter of an hour, visits per zone, and who is inside, added up from the events
+//! that are durable. Pure; survives a restart through a checkpoint that remembers up to which event it counted.
 //!
 //! What "today" is when the wall clock was wrong: the crossings of this boot are placed by their time since boot and the
 //! wall clock as it is now, not by their stamp. So when the clock is set, the sums are made anew ([`Tally::is_outdated`])
 //! and are those of the true day. Before that, a clock that nobody has set does not turn the day back: a box without a
-//! real-time clock goes on with the day it knew when it was switched off.
+//! real-time clock goes on with the day it knew when it was switched off. Nobody comes or goes because a clock is set: who is
+//! inside is never made anew.
 
 use std::collections::BTreeMap;
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Stamp;
-use crate::event::{Direction, Identity, LineCrossed, local_time};
+pub use crate::event::InOut;
+use crate::event::{Identity, LineCrossed, ZoneEntered, local_time};
+use crate::occupancy::Places;
 use crate::outbox::Stored;
 
-/// Lines that are told apart; a config cannot sensibly have more.
+/// Lines, and zones, that are told apart; a config cannot sensibly have more.
 const MAX_LINES: usize = 256;
 /// Quarters of an hour in a day. When a day has an hour twice, both are the same four quarters.
 pub const QUARTERS: u8 = 96;
@@ -53,7 +55,7 @@ impl<'a> Placing<'a> {
     }
 
     /// The event's local time, RFC 3339, and whether it can be believed.
-    fn place(&self, event: &Crossing) -> (String, bool) {
+    fn place(&self, event: &Counted) -> (String, bool) {
         let since_boot = event.boottime.parse::<f64>().ok();
         let since_boot =
             since_boot.map(|s| SignedDuration::from_millis((s * 1000.0).round() as i64));
@@ -67,32 +69,6 @@ impl<'a> Placing<'a> {
     }
 }
 
-/// Crossings of one line on one day.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct InOut {
-    #[serde(rename = "in")]
-    pub inward: u64,
-    #[serde(rename = "out")]
-    pub outward: u64,
-}
-
-impl InOut {
-    /// One more crossing.
-    pub fn add(&mut self, direction: Direction) {
-        match direction {
-            Direction::In => self.inward += 1,
-            Direction::Out => self.outward += 1,
-        }
-    }
-}
-
-impl std::ops::AddAssign for InOut {
-    fn add_assign(&mut self, more: Self) {
-        self.inward += more.inward;
-        self.outward += more.outward;
-    }
-}
-
 /// One line's day.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineDay {
@@ -103,18 +79,21 @@ pub struct LineDay {
     pub quarters: BTreeMap<u8, InOut>,
 }
 
-/// The sums of one day.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The sums of one day, and who is inside.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
     /// Local date, `YYYY-MM-DD`; empty before the first event.
     day: String,
     /// By `camera/line`.
     lines: BTreeMap<String, LineDay>,
+    /// Visits by `camera/zone`.
+    #[serde(default)]
+    zones: BTreeMap<String, u64>,
     /// Everything in the count stream up to here is in the sums.
     sequence: u64,
-    /// People inside beyond what in minus out says; set by hand.
+    /// Their days are not the tally's.
     #[serde(default)]
-    offset: i64,
+    places: Places,
     /// The boot whose events are placed by `booted_at`.
     #[serde(default)]
     boot: Option<String>,
@@ -125,7 +104,7 @@ pub struct Tally {
 
 /// The part of an event that is counted.
 #[derive(Deserialize)]
-struct Crossing {
+struct Counted {
     #[serde(rename = "type")]
     kind: String,
     time: String,
@@ -148,43 +127,70 @@ impl Tally {
         }
     }
 
-    /// Takes one event of the count stream; events that are counted already, or are no crossings, change nothing.
+    /// Takes one event of the count stream; events that are counted already, or are not counted, change nothing.
     pub fn take(&mut self, sequence: u64, event: &[u8], placing: &Placing<'_>) {
         if sequence <= self.sequence {
             return;
         }
         self.sequence = sequence;
-        let Ok(event) = serde_json::from_slice::<Crossing>(event) else {
+        let Ok(event) = serde_json::from_slice::<Counted>(event) else {
             return;
         };
-        if event.kind != "footfall.line.crossed.v1" {
-            return;
+        match event.kind.as_str() {
+            "footfall.line.crossed.v1" => self.cross(event, placing),
+            "footfall.zone.entered.v1" => self.visit(event, placing),
+            _ => {}
         }
+    }
+
+    fn cross(&mut self, event: Counted, placing: &Placing<'_>) {
         let (time, known) = placing.place(&event);
         let Ok(crossed) = serde_json::from_value::<LineCrossed>(event.data) else {
             return;
         };
-        let day = day_of(&time);
-        let ahead = placing.now.synced && *day > *placing.day();
-        // Stamped before midnight and stored after it; or by a clock that was ahead in an earlier boot.
-        if known && (day < self.day.as_str() || ahead) {
-            return;
+        let key = format!("{}/{}", camera_of(&event.source), crossed.line);
+        if let Ok(at) = time.parse::<Timestamp>() {
+            self.places
+                .cross(&key, crossed.direction, at, known, placing.zone);
         }
-        if day > self.day.as_str() && !ahead {
-            self.turn_to(day);
-        }
-        let camera = event.source.rsplit('/').next().unwrap_or_default();
-        let key = format!("{camera}/{}", crossed.line);
-        if !self.lines.contains_key(&key) && self.lines.len() >= MAX_LINES {
+        if !self.is_of_today(&time, known, placing)
+            || (!self.lines.contains_key(&key) && self.lines.len() >= MAX_LINES)
+        {
             return;
         }
         let line = self.lines.entry(key).or_default();
         line.sum.add(crossed.direction);
         // Nobody knows at what time of that day it was where the clock was behind.
-        if let Some(quarter) = quarter_of(&time).filter(|_| day == self.day) {
+        if let Some(quarter) = quarter_of(&time).filter(|_| day_of(&time) == self.day) {
             let quarter = line.quarters.entry(quarter).or_default();
             quarter.add(crossed.direction);
         }
+    }
+
+    fn visit(&mut self, event: Counted, placing: &Placing<'_>) {
+        let (time, known) = placing.place(&event);
+        let Ok(entered) = serde_json::from_value::<ZoneEntered>(event.data) else {
+            return;
+        };
+        let key = format!("{}/{}", camera_of(&event.source), entered.zone);
+        let room = self.zones.contains_key(&key) || self.zones.len() < MAX_LINES;
+        if room && self.is_of_today(&time, known, placing) {
+            *self.zones.entry(key).or_default() += 1;
+        }
+    }
+
+    /// Turns to the day of that local time; false when it is over already, or not yet there.
+    fn is_of_today(&mut self, time: &str, known: bool, placing: &Placing<'_>) -> bool {
+        let day = day_of(time);
+        let ahead = placing.now.synced && *day > *placing.day();
+        // Stamped before midnight and stored after it; or by a clock that was ahead in an earlier boot.
+        if known && (day < self.day.as_str() || ahead) {
+            return false;
+        }
+        if day > self.day.as_str() && !ahead {
+            self.turn_to(day);
+        }
+        true
     }
 
     /// Notes by which clock the sums are made, when another boot begins.
@@ -204,32 +210,22 @@ impl Tally {
         moved || (placing.now.synced && self.day > placing.day())
     }
 
-    /// Takes the place of `before`, whose clock was wrong. A number of people that was set by hand stays what it was.
-    pub fn succeed(&mut self, before: &Self, placing: &Placing<'_>) {
-        let day_before = Timestamp::from_millisecond(before.booted_at_ms)
-            .and_then(|booted_at| booted_at.checked_add(placing.now.boot))
-            .map(|wall| local_time(wall, placing.zone));
-        let was_today = day_before.is_ok_and(|time| day_of(&time) == before.day);
-        let today = self.today(placing);
-        if before.offset == 0 || (before.day != today && !was_today) {
-            return;
-        }
-        self.turn_to(&today);
-        self.offset = if before.day == today {
-            before.offset
-        } else {
-            let people = before.balance().saturating_add(before.offset);
-            people.saturating_sub(self.balance())
-        };
+    /// Takes the place of `before`, whose clock was wrong. Who was inside still is.
+    pub fn succeed(&mut self, before: &mut Self, placing: &Placing<'_>) {
+        before.set_places_right(placing);
+        self.places = std::mem::take(&mut before.places);
     }
 
-    /// In minus out of all lines.
-    fn balance(&self) -> i64 {
-        let signed = |count| i64::try_from(count).unwrap_or(i64::MAX);
-        let lines = self.lines.values();
-        lines
-            .map(|day| signed(day.sum.inward) - signed(day.sum.outward))
-            .sum()
+    /// Makes the places forget a day that only the clock before it was set knew. Changes nothing when it was not.
+    pub fn set_places_right(&mut self, placing: &Placing<'_>) {
+        if !self.is_outdated(placing) || self.boot.as_deref() != Some(placing.boot) {
+            return;
+        }
+        let wall = Timestamp::from_millisecond(self.booted_at_ms)
+            .and_then(|booted_at| booted_at.checked_add(placing.now.boot));
+        if let Ok(wall) = wall {
+            self.places.forget_day_of(wall, placing.zone);
+        }
     }
 
     /// What day it is, `YYYY-MM-DD`: the clock's, but a clock that nobody has set does not turn the day back.
@@ -248,20 +244,19 @@ impl Tally {
         if self.day != day {
             day.clone_into(&mut self.day);
             self.lines.clear();
-            self.offset = 0;
+            self.zones.clear();
         }
     }
 
-    /// From now on and until the day turns, so many people more are inside than in minus out says.
-    pub fn set_offset(&mut self, day: &str, offset: i64) {
-        self.turn_to(day);
-        self.offset = offset;
+    /// Who is inside.
+    #[must_use]
+    pub const fn places(&self) -> &Places {
+        &self.places
     }
 
-    /// What [`Tally::set_offset`] said today.
-    #[must_use]
-    pub const fn offset(&self) -> i64 {
-        self.offset
+    /// Who is inside, to follow the time, or to say so.
+    pub const fn places_mut(&mut self) -> &mut Places {
+        &mut self.places
     }
 
     /// Up to which event of the count stream the sums reach.
@@ -284,6 +279,18 @@ impl Tally {
             .cloned()
             .unwrap_or_default()
     }
+
+    /// The day's visits to one zone.
+    #[must_use]
+    pub fn zone(&self, camera: &str, zone: &str) -> u64 {
+        let visits = self.zones.get(&format!("{camera}/{zone}"));
+        visits.copied().unwrap_or(0)
+    }
+}
+
+/// The camera of an event: the last part of its source.
+fn camera_of(source: &str) -> &str {
+    source.rsplit('/').next().unwrap_or_default()
 }
 
 /// The day of a local time in RFC 3339, `YYYY-MM-DD`.

@@ -94,31 +94,44 @@ fn a_new_day_begins_at_zero_and_an_old_event_does_not_bring_yesterday_back() {
 }
 
 #[test]
-fn what_was_set_by_hand_holds_until_the_day_turns_and_survives_a_restart() {
+fn who_is_inside_outlives_midnight_and_a_restart() {
     let mut tally = Tally::default();
+    let late = crossing("2026-11-21T23:55:00.000+08:00", "in");
     take(
         &mut tally,
         1,
-        &crossing("2026-11-21T12:00:00.000+08:00", "in"),
+        &crossing("2026-11-21T23:50:00.000+08:00", "in"),
     );
-    tally.set_offset("2026-11-21", -3);
-    take(
-        &mut tally,
-        2,
-        &crossing("2026-11-21T13:00:00.000+08:00", "in"),
-    );
+    take(&mut tally, 2, &late);
     let text = serde_json::to_vec(&tally).unwrap();
     let mut tally: Tally = serde_json::from_slice(&text).unwrap();
-    assert_eq!(
-        (tally.offset(), tally.line("door", "main").sum.inward),
-        (-3, 2)
-    );
+    take(&mut tally, 2, &late);
     take(
         &mut tally,
         3,
-        &crossing("2026-11-22T00:00:00.000+08:00", "in"),
+        &crossing("2026-11-22T00:10:00.000+08:00", "out"),
     );
-    assert_eq!(tally.offset(), 0);
+    assert_eq!(tally.line("door", "main").sum.outward, 1);
+    assert_eq!(tally.line("door", "main").sum.inward, 0);
+    assert_eq!(tally.places().inside()[0].inside, 1);
+}
+
+#[test]
+fn visits_are_counted_by_zone() {
+    let entered = |zone: &str| {
+        format!(
+            r#"{{"type":"footfall.zone.entered.v1","time":"2026-11-21T10:00:00.000+08:00","clock":"synced","source":"/a/s/b/camera/door","data":{{"zone":"{zone}","track":1}}}}"#
+        )
+        .into_bytes()
+    };
+    let mut tally = Tally::default();
+    for (sequence, zone) in [(1, "till"), (2, "till"), (2, "till"), (3, "shelf")] {
+        take(&mut tally, sequence, &entered(zone));
+    }
+    assert_eq!(
+        (tally.zone("door", "till"), tally.zone("door", "shelf")),
+        (2, 1)
+    );
 }
 
 #[test]
@@ -210,14 +223,14 @@ impl Shop {
         self.clock.set_wall(wall.parse().unwrap(), true);
     }
 
-    /// In, out, set by hand, and the quarters in which somebody crossed; of today.
-    fn today(&mut self) -> (u64, u64, i64, Vec<u8>) {
+    /// In, out, who is inside, and the quarters in which somebody crossed; of today.
+    fn today(&mut self) -> (u64, u64, u64, Vec<u8>) {
         let placing = Placing::new(&self.identity, crate::clock::Clock::now(&self.clock));
         if self.tally.is_outdated(&placing) {
             let mut anew = Tally::default();
             let same = usize::try_from(self.tally.sequence()).unwrap();
             anew.take_all(&self.events[..same], &placing);
-            anew.succeed(&self.tally, &placing);
+            anew.succeed(&mut self.tally, &placing);
             self.tally = anew;
         }
         self.tally.take_all(&self.events, &placing);
@@ -227,14 +240,15 @@ impl Shop {
         tally.turn_to(&today);
         let line = tally.line("door", "main");
         let quarters = line.quarters.keys().copied().collect();
-        (line.sum.inward, line.sum.outward, tally.offset(), quarters)
+        let inside = tally.places().inside()[0].inside;
+        (line.sum.inward, line.sum.outward, inside, quarters)
     }
 
-    fn set_people(&mut self, offset: i64) {
+    fn set_people(&mut self, people: u64) {
         self.today();
-        let placing = Placing::new(&self.identity, crate::clock::Clock::now(&self.clock));
-        let today = self.tally.today(&placing);
-        self.tally.set_offset(&today, offset);
+        let (wall, zone) = (self.now().wall, &self.identity.zone);
+        let places = self.tally.places_mut();
+        assert!(places.set_inside(None, people, wall, zone));
     }
 }
 
@@ -243,10 +257,10 @@ fn when_the_clock_jumps_from_1970_the_crossings_before_are_todays_at_their_true_
     let mut shop = Shop::opens("1970-01-01T00:00:00Z", false);
     shop.crosses("in");
     shop.crosses("in");
-    assert_eq!(shop.today(), (2, 0, 0, vec![32])); // 08:01 and 08:02 by the clock
+    assert_eq!(shop.today(), (2, 0, 2, vec![32])); // 08:01 and 08:02 by the clock
     shop.set("2026-11-21T02:16:00Z"); // 10:16 in the shop: they crossed at 10:15 and 10:16
     shop.crosses("out");
-    assert_eq!(shop.today(), (2, 1, 0, vec![41]));
+    assert_eq!(shop.today(), (2, 1, 1, vec![41]));
 }
 
 #[test]
@@ -267,7 +281,7 @@ fn a_clock_that_was_ahead_does_not_stop_the_sums_once_it_is_right() {
     assert_eq!(shop.today().0, 1);
     shop.set("2026-11-21T04:00:00Z");
     shop.crosses("in");
-    assert_eq!(shop.today(), (2, 0, 0, vec![48]));
+    assert_eq!(shop.today(), (2, 0, 2, vec![48]));
     // And when the box was switched off in between, those of the future are nobody's.
     let mut shop = Shop::opens("2031-01-01T04:00:00Z", true);
     shop.crosses("in");
@@ -286,9 +300,9 @@ fn a_box_without_a_real_time_clock_goes_on_with_the_day_it_knew_until_it_knows_b
     shop.boots("same day", "1970-01-01T00:00:00Z", false);
     assert_eq!(shop.today(), (2, 0, 3, vec![40]));
     shop.crosses("out");
-    assert_eq!(shop.today(), (2, 1, 3, vec![40])); // nobody knows in which quarter
+    assert_eq!(shop.today(), (2, 1, 2, vec![40])); // nobody knows in which quarter
     shop.set("2026-11-21T03:00:00Z");
-    assert_eq!(shop.today(), (2, 1, 3, vec![40, 44]));
+    assert_eq!(shop.today(), (2, 1, 2, vec![40, 44]));
     shop.boots("next day", "1970-01-01T00:00:00Z", false);
     shop.crosses("in");
     assert_eq!(shop.today().0, 3);
@@ -304,11 +318,10 @@ fn people_counted_by_hand_stay_inside_when_the_clock_is_set() {
     shop.set("2024-01-01T03:00:00Z"); // somebody set it wrong; the sums of this boot begin anew
     shop.crosses("in");
     assert_eq!(shop.today().0, 1);
-    shop.set_people(10); // 11 people
+    shop.set_people(11);
     shop.set("2026-11-21T04:00:00Z");
-    let (inward, outward, offset, _) = shop.today();
-    assert_eq!((inward, outward), (2, 0));
-    assert_eq!(2 + offset, 11);
+    let (inward, outward, inside, _) = shop.today();
+    assert_eq!((inward, outward, inside), (2, 0, 11));
 }
 
 #[test]

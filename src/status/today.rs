@@ -1,12 +1,14 @@
 //! Keeps today's tally up to date with the outbox, and on disk.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::tally::{Placing, Tally};
 use crate::clock::SharedClock;
 use crate::durable;
-use crate::event::{Identity, Stream};
+use crate::event::{Body, Identity, Stream};
+use crate::hours::Hours;
+use crate::occupancy::{Inside, PlaceSettings};
 use crate::outbox::{OutboxError, Queue, Stored};
 
 /// Events read from the outbox at once.
@@ -19,6 +21,7 @@ pub struct Today {
     path: PathBuf,
     identity: Identity,
     clock: SharedClock,
+    hours: Mutex<Option<Arc<Hours>>>,
 }
 
 impl Today {
@@ -35,6 +38,7 @@ impl Today {
             path,
             identity,
             clock,
+            hours: Mutex::default(),
         }
     }
 
@@ -57,7 +61,7 @@ impl Today {
                 anew.take_all(&events, &self.placing());
             }
             let mut tally = self.lock();
-            anew.succeed(&tally, &self.placing());
+            anew.succeed(&mut tally, &self.placing());
             *tally = anew;
         }
         loop {
@@ -87,18 +91,52 @@ impl Today {
         tally
     }
 
-    /// From now on and until the day turns, so many people more are inside than in minus out says. Durable.
+    /// From now on these are the places (none: the shop, with all lines) and the opening hours.
+    pub fn set_places(&self, places: Vec<PlaceSettings>, hours: Option<Arc<Hours>>) {
+        *self.hours.lock().unwrap_or_else(PoisonError::into_inner) = hours;
+        self.lock().places_mut().set(places);
+    }
+
+    /// Who is inside, by place, in the order of the config; there is always one.
+    #[must_use]
+    pub fn inside(&self) -> Vec<Inside> {
+        self.lock().places().inside()
+    }
+
+    /// From now on so many people are inside `place` (`None`: the first), and the crossings that follow count from there.
+    /// Durable. False when there is no such place.
     ///
     /// # Errors
     /// I/O; it then holds until a restart.
-    pub fn set_offset(&self, offset: i64) -> std::io::Result<()> {
-        let placing = self.placing();
+    pub fn set_inside(&self, place: Option<&str>, people: u64) -> std::io::Result<bool> {
+        let (wall, zone) = (self.clock.now().wall, &self.identity.zone);
         let mut tally = self.lock();
-        let today = tally.today(&placing);
-        tally.place_by(&placing);
-        tally.set_offset(&today, offset);
+        tally.place_by(&self.placing());
+        let known = tally.places_mut().set_inside(place, people, wall, zone);
         drop(tally);
-        self.checkpoint()
+        if known {
+            self.checkpoint()?;
+        }
+        Ok(known)
+    }
+
+    /// Follows the time; returns the occupancy intervals that are over: place and event. `last`: the daemon leaves.
+    #[must_use]
+    pub fn intervals(&self, last: bool) -> Vec<(String, Body)> {
+        let hours = self
+            .hours
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let (now, placing) = (self.clock.now(), self.placing());
+        let mut tally = self.lock();
+        tally.set_places_right(&placing);
+        let places = tally.places_mut();
+        if last {
+            places.close(now, &self.identity, hours.as_ref())
+        } else {
+            places.tick(now, &self.identity, hours.as_ref())
+        }
     }
 
     fn placing(&self) -> Placing<'_> {
