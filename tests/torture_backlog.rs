@@ -29,6 +29,7 @@ use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::{AsyncClient, Event, Incoming, MqttOptions};
 use tempfile::TempDir;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 const DIR: &str = "FOOTFALL_TEST_DIR";
 /// Far more than any of it takes.
@@ -141,7 +142,7 @@ fn opened(dir: &Path) -> (Duration, u64, u64) {
 struct Link {
     status: watch::Receiver<LinkStatus>,
     _stop: watch::Sender<bool>,
-    task: tokio::task::JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
 impl Link {
@@ -181,17 +182,10 @@ impl Link {
     }
 }
 
-/// Events a second when they come from nowhere: payloads of `size` bytes with `events` in each, published by the
-/// same library with as many under way.
+/// Events a second when they come from nowhere: `count` payloads with `events` in each, published by the same library
+/// with as many under way.
 async fn bare_rate(broker: &Mosquitto, payload: &[u8], events: usize, count: usize) -> f64 {
-    let mut options = MqttOptions::new("bare", "127.0.0.1", broker.port());
-    options.set_outgoing_inflight_upper_limit(schema::Uplink::default().inflight);
-    // As the uplink sets them.
-    let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true);
-    network.set_tcp_send_buffer_size(64 * 1024);
-    options.set_network_options(network);
-    let (client, mut traffic) = AsyncClient::new(options, 100);
+    let (client, mut traffic) = AsyncClient::new(options("bare", broker), 100);
     let payload = payload.to_vec();
     let publisher = tokio::spawn(async move {
         for _ in 0..count {
@@ -212,6 +206,33 @@ async fn bare_rate(broker: &Mosquitto, payload: &[u8], events: usize, count: usi
     let took = now() - begin;
     drop(publisher.await.unwrap());
     (count * events) as f64 / took.as_secs_f64()
+}
+
+/// As the uplink sets them.
+fn options(id: &str, broker: &Mosquitto) -> MqttOptions {
+    let mut options = MqttOptions::new(id, "127.0.0.1", broker.port());
+    options.set_outgoing_inflight_upper_limit(schema::Uplink::default().inflight);
+    let mut network = NetworkOptions::new();
+    network.set_tcp_nodelay(true);
+    network.set_tcp_send_buffer_size(64 * 1024);
+    options.set_network_options(network);
+    options
+}
+
+/// Somebody who takes everything and does nothing with it.
+async fn listen(broker: &Mosquitto) -> JoinHandle<()> {
+    let (client, mut traffic) = AsyncClient::new(options("cloud", broker), 100);
+    let all = client.subscribe("footfall/#", QoS::AtLeastOnce).await;
+    all.unwrap();
+    while !matches!(
+        traffic.poll().await.unwrap(),
+        Event::Incoming(Incoming::SubAck(_))
+    ) {}
+    tokio::spawn(async move {
+        // Without its client the loop would end.
+        let _client = client;
+        while traffic.poll().await.is_ok() {}
+    })
 }
 
 /// A payload as the uplink makes them, and how many events are in it.
@@ -262,6 +283,7 @@ async fn drain(dir: &Path, backlog: u64) -> Option<(f64, Duration)> {
     let outbox = Arc::new(open(dir));
     let (payload, events) = payload(&outbox);
     let count = (backlog.min(400_000) / 2) as usize / events;
+    let cloud = listen(&broker).await;
     let before = bare_rate(&broker, &payload, events, count).await;
     let mut link = Link::start(&broker, Arc::clone(&outbox));
     link.until("connected", |status| status.state == LinkState::Connected)
@@ -281,6 +303,7 @@ async fn drain(dir: &Path, backlog: u64) -> Option<(f64, Duration)> {
     let done = acked(&link.status.borrow()) - at;
     let rate = done as f64 / (now() - begin).as_secs_f64();
     link.task.abort();
+    assert!(!cloud.is_finished(), "the cloud has gone");
     let after = bare_rate(&broker, &payload, events, count).await;
     let bare = f64::midpoint(before, after);
     println!(

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::about::{About, Sealed};
@@ -72,6 +73,8 @@ pub struct Chain {
     pub about: About,
     /// How old the head was at a moment (time since boot). Only a start asks the wall clock for its age.
     pub age: (Duration, Duration),
+    /// The segment after the head.
+    pub spare: Option<Spare>,
     /// What is durable in the head.
     pub present: PerStream<RangeSet>,
     /// What a person should hear of, in plain words.
@@ -209,16 +212,17 @@ impl Chain {
         ordinal: u64,
         sealed: Option<(u64, Closed)>,
     ) -> Result<(), SegmentError> {
+        let is_made = self
+            .spare
+            .take()
+            .is_some_and(|spare| spare.is_made(ordinal));
         let Layout {
             dir, cache_bytes, ..
         } = &self.layout;
         let new = Kind::New.path(dir, ordinal);
-        layout::remove(&new)?;
-        // What was begun must not take the room that may be missing.
-        let made = Segment::create(&new, *cache_bytes).inspect_err(|_| {
-            let _ = layout::remove(&new);
-        });
-        drop(made?);
+        if !is_made {
+            make(&new, *cache_bytes)?;
+        }
         let last = self.shared.state().last();
         let start = last.0.map(|last| last + 1);
         let now = self.clock.now();
@@ -231,13 +235,14 @@ impl Chain {
         };
         about.store(&new)?;
         layout::rename(dir, Kind::New, Kind::Segment, ordinal)?;
-        let segment = Segment::open(&Kind::Segment.path(dir, ordinal), *cache_bytes)?;
+        let segment = Segment::open_made(&Kind::Segment.path(dir, ordinal), *cache_bytes)?;
         self.about = about;
         self.age = (Duration::ZERO, now.boot);
         self.ordinal = ordinal;
         self.unbegun = None;
         self.present = PerStream::default();
         self.set_head(segment, sealed);
+        self.spare = Spare::begin(&self.layout, ordinal + 1);
         Ok(())
     }
 
@@ -273,6 +278,7 @@ impl Chain {
             .push((self.epoch, last.0.map(|last| last + 1)));
         self.about
             .store(&Kind::Segment.path(&self.layout.dir, ordinal))?;
+        self.spare = Spare::begin(&self.layout, ordinal + 1);
         Ok(())
     }
 
@@ -323,6 +329,15 @@ impl Chain {
             *tail = None;
         }
         tail
+    }
+
+    /// Removes the segment that was made ahead.
+    pub fn drop_spare(&mut self) {
+        if let Some(spare) = self.spare.take() {
+            let new = Kind::New.path(&self.layout.dir, spare.ordinal);
+            let _ = spare.thread.join();
+            let _ = layout::remove(&new);
+        }
     }
 
     /// Closes the head; readers wait for it.
@@ -454,6 +469,40 @@ impl Chain {
         self.gaps_differ = false;
         Ok(())
     }
+}
+
+/// An empty segment that is made ahead, on a thread of its own, so that no event waits for it. It is not opened, and
+/// it is removed at the next start unless it has become a segment.
+pub struct Spare {
+    ordinal: u64,
+    thread: JoinHandle<Result<(), SegmentError>>,
+}
+
+impl Spare {
+    fn begin(layout: &Layout, ordinal: u64) -> Option<Self> {
+        let new = Kind::New.path(&layout.dir, ordinal);
+        let cache_bytes = layout.cache_bytes;
+        let thread = thread::Builder::new()
+            .name("outbox-spare".to_owned())
+            .spawn(move || make(&new, cache_bytes));
+        let thread = thread.ok()?;
+        Some(Self { ordinal, thread })
+    }
+
+    /// Waits until it is done; whether it is good for this number.
+    fn is_made(self, ordinal: u64) -> bool {
+        matches!(self.thread.join(), Ok(Ok(()))) && self.ordinal == ordinal
+    }
+}
+
+/// Makes an empty segment in a directory whose content, if any, gives way.
+fn make(dir: &Path, cache_bytes: u64) -> Result<(), SegmentError> {
+    layout::remove(dir)?;
+    // What was begun must not take the room that may be missing.
+    let made = Segment::create(dir, cache_bytes).inspect_err(|_| {
+        let _ = layout::remove(dir);
+    });
+    made.map(drop)
 }
 
 /// What a person should hear about a damaged segment.

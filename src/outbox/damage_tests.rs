@@ -188,6 +188,25 @@ fn a_head_that_sled_finds_empty_is_noticed_even_when_a_power_cut_took_the_marks(
 }
 
 #[test]
+fn a_big_event_which_sled_keeps_in_a_file_of_its_own_outlives_damage_of_the_head() {
+    let dir = tempdir();
+    let mut truth = fill(dir.path());
+    let (outbox, _) = open(dir.path(), SEGMENT);
+    let text = "big".repeat(60_000);
+    let sequence = wait(submit(&outbox, Stream::Count, &text));
+    let bytes = draft(Stream::Count, &text).encode(&identity(), sequence);
+    truth.insert((Stream::Count.index(), sequence), bytes.unwrap());
+    outbox.close().unwrap();
+    drop(outbox);
+    let head = *ordinals(dir.path(), Kind::Segment).unwrap().last().unwrap();
+    let db = Kind::Segment.path(dir.path(), head).join("db");
+    let mut bytes = fs::read(&db).unwrap();
+    bytes[..20].fill(0);
+    overwrite(&db, &bytes);
+    assert_eq!(account(dir.path(), &truth), 0);
+}
+
+#[test]
 fn a_torn_copy_that_a_power_cut_left_does_not_stand_in_for_a_new_one() {
     for torn in [0, 9000] {
         let dir = tempdir();

@@ -29,7 +29,9 @@ impl Chain {
     /// # Errors
     /// [`SegmentError`]; it is tried again later.
     pub fn keep_room(&mut self) -> Result<(), SegmentError> {
-        let used = self.space.used();
+        let closed = self.shared.state().closed.clone();
+        let sealed = closed.iter().map(|(n, closed)| (*n, closed.bytes));
+        let used = self.space.used(&sealed.collect());
         self.shared.used.set(used as f64);
         let over = self.space.is_over(used);
         if !over && !self.space.is_low() {

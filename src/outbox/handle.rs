@@ -41,16 +41,16 @@ pub struct Options {
 }
 
 impl Options {
-    /// The measured defaults: 8 MB, 1,000 events, one day, 50 sealed segments kept, the file system's quota. sled keeps nearly all of its head in
+    /// The measured defaults: 8 MB, 2,000 events, one day, 25 sealed segments kept, the file system's quota. sled keeps nearly all of its head in
     /// memory, so the segment's size is what bounds the memory, not the cache.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
             cache_bytes: 8 << 20,
-            segment_events: 1_000,
+            segment_events: 2_000,
             segment_age: Duration::from_secs(24 * 3600),
-            kept_segments: 50,
+            kept_segments: 25,
             quota_bytes: None,
         }
     }

@@ -90,18 +90,18 @@ impl Index {
         }))
     }
 
-    /// Whether file `copy` holds every whole event that `file` holds, in the same or a later state.
+    /// Whether file `copy` holds every whole event that `files` hold, in the same or a later state.
     ///
     /// # Errors
     /// Those of [`Index::of`].
-    pub fn covers(copy: &Path, file: &Path) -> io::Result<bool> {
-        let of = |path: &Path| {
+    pub fn covers(copy: &Path, files: &[PathBuf]) -> io::Result<bool> {
+        let of = |files: &[PathBuf]| {
             let mut index = Self::default();
-            index.search_files([path.to_owned()], |_, _, _| true)?;
+            index.search_files(files, |_, _, _| true)?;
             io::Result::Ok(index)
         };
-        let (copy, file) = (of(copy)?, of(file)?);
-        Ok(file.events.iter().all(|(stream, events)| {
+        let (copy, files) = (of(&[copy.to_owned()])?, of(files)?);
+        Ok(files.events.iter().all(|(stream, events)| {
             let mut events = events.iter();
             events.all(|(sequence, found)| {
                 let copied = copy.events[stream].get(sequence);
@@ -119,22 +119,17 @@ impl Index {
         dir: &Path,
         keep: impl Fn(Stream, u64, u32) -> bool,
     ) -> io::Result<()> {
-        let mut paths = vec![dir.join(RAW), dir.join("db")];
-        match fs::read_dir(dir.join("blobs")) {
-            Ok(entries) => paths.extend(entries.flatten().map(|entry| entry.path())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-        self.search_files(paths, keep)
+        self.search_files(&[dir.join(RAW)], &keep)?;
+        self.search_files(&data_files(dir)?, &keep)
     }
 
     fn search_files(
         &mut self,
-        paths: impl IntoIterator<Item = PathBuf>,
+        paths: &[PathBuf],
         keep: impl Fn(Stream, u64, u32) -> bool,
     ) -> io::Result<()> {
         for path in paths {
-            let file = match File::open(&path) {
+            let file = match File::open(path) {
                 Ok(file) => file,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
@@ -260,6 +255,20 @@ impl Index {
             .and_then(|bytes| record::whole(stream, sequence, bytes))
             .ok_or_else(|| SegmentError::Damaged(format!("event {stream}/{sequence} is damaged")))
     }
+}
+
+/// The files in which sled keeps a segment's records: its log, and what was too big for it.
+///
+/// # Errors
+/// Any I/O error but a missing directory.
+pub fn data_files(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = vec![dir.join("db")];
+    match fs::read_dir(dir.join("blobs")) {
+        Ok(entries) => paths.extend(entries.flatten().map(|entry| entry.path())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    Ok(paths)
 }
 
 /// Part of a file: events that follow each other lie close together.

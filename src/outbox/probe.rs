@@ -4,21 +4,21 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
-use super::index::Index;
+use super::index::{Index, data_files};
 use super::ranges::{PerStream, RangeSet};
 
 use super::segment::{Content, Segment, SegmentError};
 use super::space;
 use crate::durable;
 
-/// Copy of the database file as it was before sled opened it.
+/// Copy of the database's files as they were before sled opened them.
 pub const RAW: &str = "db.raw";
 
 /// Opens a segment and reads all of it: `Err` with plain words where it is damaged or does not hold
 /// everything expected.
 ///
-/// sled zeroes everything that follows a damaged place while it opens. So the file is copied before; the
-/// copy goes once all is found to be well, mostly before it reaches the disk, and stays for the rescue
+/// sled zeroes everything that follows a damaged place while it opens, and removes what belonged to it. So the files
+/// are copied before; the copy goes once all is found to be well, mostly before it reaches the disk, and stays for the rescue
 /// otherwise.
 ///
 /// # Errors
@@ -76,20 +76,20 @@ fn open(
     }
 }
 
-/// Copies the database file, durably when asked. To a copy that is left from an opening that was interrupted it is
+/// Copies the database's files into one, durably when asked: records are found anywhere. To a copy that is left from an opening that was interrupted it is
 /// added: after a power cut that copy may be old or torn, or the only one that is whole. A full disk is no reason not
 /// to open.
 fn preserve(dir: &Path, durably: bool) -> io::Result<()> {
-    let (db, raw, unfinished) = (dir.join("db"), dir.join(RAW), dir.join("db.raw.new"));
+    let (raw, unfinished) = (dir.join(RAW), dir.join("db.raw.new"));
+    let files = data_files(dir)?;
     let is_left = raw.exists();
-    let is_enough = is_left && Index::covers(&raw, &db)?;
+    let is_enough = is_left && Index::covers(&raw, &files)?;
     let copy = || -> io::Result<()> {
         if !is_enough {
             let mut to = File::create(&unfinished)?;
-            if is_left {
-                io::copy(&mut File::open(&raw)?, &mut to)?;
+            for file in is_left.then_some(&raw).into_iter().chain(&files) {
+                io::copy(&mut File::open(file)?, &mut to)?;
             }
-            io::copy(&mut File::open(&db)?, &mut to)?;
             fs::rename(&unfinished, &raw)?;
         }
         if durably {

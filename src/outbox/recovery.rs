@@ -420,6 +420,7 @@ impl Opening {
             gaps: self.gaps,
             epoch: self.epoch,
             commit: 1,
+            spare: None,
             reserved: self.reserved,
             ordinal: next,
             unbegun: Some(next),

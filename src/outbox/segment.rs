@@ -119,6 +119,14 @@ impl Segment {
         start(dir, cache_bytes)
     }
 
+    /// Opens a segment that was made and closed a moment ago: every file of it is on the disk already.
+    ///
+    /// # Errors
+    /// [`SegmentError`].
+    pub fn open_made(dir: &Path, cache_bytes: u64) -> Result<Self, SegmentError> {
+        open(dir, cache_bytes)
+    }
+
     /// Opens an existing segment. On damage sled's snapshots are dropped and it is tried once more.
     ///
     /// # Errors
@@ -285,19 +293,30 @@ pub fn directory_bytes(dir: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(dir) else {
         return 0;
     };
-    entries
-        .flatten()
-        .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)))
-        .map(|(path, meta)| match meta.is_dir() {
-            true => directory_bytes(&path),
-            // POSIX: st_blocks counts units of 512 bytes.
-            false => meta.blocks() * 512,
-        })
-        .sum()
+    entries.flatten().map(|entry| bytes(&entry)).sum()
 }
 
-/// Opens the database, waiting a moment for a lock that is about to be given up, and syncs its files.
+/// What a file or directory takes on disk, bytes.
+pub fn bytes(entry: &fs::DirEntry) -> u64 {
+    match entry.metadata() {
+        Ok(meta) if meta.is_dir() => directory_bytes(&entry.path()),
+        // POSIX: st_blocks counts units of 512 bytes.
+        Ok(meta) => meta.blocks() * 512,
+        Err(_) => 0,
+    }
+}
+
+/// Opens the database and syncs its files.
 fn start(dir: &Path, cache_bytes: u64) -> Result<Segment, SegmentError> {
+    let segment = open(dir, cache_bytes)?;
+    segment.commit()?;
+    sync_files(dir, false)?;
+    durable::sync_dir(durable::parent(dir))?;
+    Ok(segment)
+}
+
+/// Opens the database, waiting a moment for a lock that is about to be given up.
+fn open(dir: &Path, cache_bytes: u64) -> Result<Segment, SegmentError> {
     let config = sled::Config::new()
         .path(dir)
         .cache_capacity(cache_bytes)
@@ -317,16 +336,12 @@ fn start(dir: &Path, cache_bytes: u64) -> Result<Segment, SegmentError> {
     };
     let open = |stream: Stream| guarded(|| db.open_tree(stream.name()));
     let [alarm, count, interval, diagnostic] = Stream::ALL.map(open);
-    let segment = Segment {
+    Ok(Segment {
         dir: dir.to_owned(),
         trees: [alarm?, count?, interval?, diagnostic?],
         file: File::open(dir.join("db"))?,
         db: Some(db),
-    };
-    segment.commit()?;
-    sync_files(dir, false)?;
-    durable::sync_dir(durable::parent(dir))?;
-    Ok(segment)
+    })
 }
 
 /// Syncs every file and the directory itself; an empty or missing directory only when asked.

@@ -101,6 +101,7 @@ impl Writer {
         let outcome = self.work();
         let stored = self.chain.store_acks();
         let dir = self.chain.layout.dir.clone();
+        self.chain.drop_spare();
         // The databases close here, before the lock of the directory goes.
         self.shared().close();
         outcome?;
