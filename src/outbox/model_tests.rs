@@ -414,12 +414,13 @@ fn weeks(segments: usize, visit: usize) -> (usize, u64) {
 #[test]
 fn weeks_of_a_full_quota_without_the_cloud_leave_little_and_every_number_is_reported_once() {
     let (entries, bytes) = weeks(scale::rounds(60, 21 * 57), usize::MAX);
-    assert!(entries < 40 && bytes < 4096);
+    // No more than the stored events leave holes between.
+    assert!(entries < 100 && bytes < 8192);
 }
 
 #[test]
 fn weeks_of_a_full_quota_with_the_cloud_now_and_then_leave_no_more_than_its_visits() {
     let segments = scale::rounds(60, 10 * 57);
     let (entries, _) = weeks(segments, 30);
-    assert!(entries < 40 + segments / 30 * 4);
+    assert!(entries < 100 + segments / 30 * 4);
 }
