@@ -8,6 +8,7 @@ use rumqttc::v5::{ConnectionError, StateError, TlsError};
 use rustls::{AlertDescription, CertificateError, Error as RustlsError};
 
 use super::state::LinkState;
+use crate::config::schema::Protocol;
 
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +88,7 @@ impl Fault {
                  and whether it asks for a client certificate (uplink.cert_file, uplink.key_file)"
             )),
             _ => Self::disconnected(format!(
-                "{broker} closed the connection before it accepted it ({error}): check that this is an MQTT 5 broker, \
+                "{broker} closed the connection before it accepted it ({error}): check that this is an MQTT broker, \
                  and whether the port expects TLS (then use mqtts://)"
             )),
         }
@@ -114,6 +115,17 @@ pub(super) fn publish_refused(reason: PubAckReason, topic: &str) -> String {
     )
 }
 
+/// The broker does not speak the version of MQTT that is configured.
+pub(super) fn wrong_version(configured: Protocol, broker: &str) -> Fault {
+    let (not, but) = match configured {
+        Protocol::V5 => ("5", "3.1.1"),
+        Protocol::V311 => ("3.1.1", "5"),
+    };
+    Fault::refused(format!(
+        "{broker} does not speak MQTT {not}: set uplink.protocol = \"{but}\", or use another broker"
+    ))
+}
+
 /// Words for a subscription the broker did not grant.
 pub(super) fn subscription_refused(topic: &str) -> String {
     format!(
@@ -133,9 +145,6 @@ fn connect_refused(code: ConnectReturnCode, broker: &str) -> Fault {
             "{broker} does not accept the client id; check device.tenant, device.store, device.box and the broker's rules"
         ),
         Code::Banned => format!("{broker} has banned this box; ask the broker's operator"),
-        Code::UnsupportedProtocolVersion | Code::RefusedProtocolVersion => {
-            format!("{broker} does not speak MQTT 5; use a broker that does")
-        }
         Code::RetainNotSupported => format!(
             "{broker} does not allow retained messages, which the box's state needs; allow them"
         ),

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tokio::task;
 
 use super::batch::{Batch, Packed, PayloadLimit, pack};
+use super::encoding::Encoding;
 use super::route::Route;
 use crate::event::Stream;
 use crate::outbox::{OutboxError, Queue};
@@ -23,14 +24,17 @@ pub(super) enum FeedError {
 /// See the module.
 pub(super) struct Feed {
     queue: Arc<dyn Queue>,
+    /// Of payloads, where it makes them smaller.
+    encoding: Encoding,
     /// Delivered, but not yet acknowledged to the outbox. Bounded: nothing more is sent while it cannot be emptied.
     delivered: Vec<(Stream, RangeInclusive<u64>)>,
 }
 
 impl Feed {
-    pub(super) fn new(queue: Arc<dyn Queue>) -> Self {
+    pub(super) fn new(queue: Arc<dyn Queue>, encoding: Encoding) -> Self {
         Self {
             queue,
+            encoding,
             delivered: Vec::new(),
         }
     }
@@ -63,7 +67,7 @@ impl Feed {
         max_events: usize,
         limit: PayloadLimit,
     ) -> Result<Packed, FeedError> {
-        let queue = self.queue.clone();
+        let (queue, encoding) = (self.queue.clone(), self.encoding);
         let stream = route.stream;
         blocking("reading the outbox", move || {
             let last = queue.stat(stream).last.min(end);
@@ -75,7 +79,7 @@ impl Feed {
             let mut events = queue.read(stream, after, max_events, limit.target)?;
             let read = events.len();
             events.retain(|event| event.sequence <= end);
-            let mut packed = pack(route, after, &events, limit, |sequence| {
+            let mut packed = pack(route, after, &events, limit, encoding, |sequence| {
                 queue.is_acked(stream, sequence)
             });
             // There are events behind the end, so nothing is left between the last one packed and it.

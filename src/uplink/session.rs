@@ -10,12 +10,14 @@ use tokio::time::timeout;
 
 use super::batch::{CONTENT_TYPE, Packed, ToldOversized};
 use super::desk::Desk;
+use super::encoding::Encoding;
 use super::fault::{Fault, publish_refused};
 use super::feed::{Feed, FeedError};
 use super::ledger::{Content, Ledger, Settled};
-use super::link::{Link, OFFLINE, Parcel, Receipt, Signal};
+use super::link::{Link, Parcel, Receipt, Signal};
 use super::route::Lane;
 use super::state::{Refusal, Reporter};
+use super::wire::OFFLINE;
 use super::{Birth, Settings};
 use crate::clock::SharedClock;
 
@@ -275,10 +277,8 @@ impl<'a> Session<'a> {
         let limit = self.link.payload_limit(&topic, CONTENT_TYPE, target);
         let ledger = &self.shared.ledger;
         let (after, end) = (ledger.cursor(route), ledger.end(route));
-        let next = self
-            .shared
-            .feed
-            .next(route, (after, end), settings.batch_events, limit);
+        let events = settings.batch_events;
+        let next = self.shared.feed.next(route, (after, end), events, limit);
         let packed = match next.await {
             Ok(packed) => packed,
             Err(error) => return self.outbox_fault(error).map(|()| false),
@@ -302,6 +302,7 @@ impl<'a> Session<'a> {
         let sent = self.link.publish(Parcel {
             topic,
             content_type: CONTENT_TYPE,
+            encoding: packed.encoding,
             correlation: None,
             retain: false,
             payload: packed.payload,
@@ -484,6 +485,7 @@ impl<'a> Session<'a> {
             && self.link.publish(Parcel {
                 topic: &topic,
                 content_type: JSON_TYPE,
+                encoding: Encoding::Identity,
                 correlation: None,
                 retain: true,
                 payload,

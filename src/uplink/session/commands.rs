@@ -6,6 +6,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::{Content, End, JSON_TYPE, Parcel, Receipt, Session};
 use crate::uplink::desk::Message;
+use crate::uplink::encoding::Encoding;
 use crate::uplink::link::too_many_commands;
 
 impl Session<'_> {
@@ -78,6 +79,7 @@ impl Session<'_> {
         let sent = self.link.publish(Parcel {
             topic: &answer.topic,
             content_type: JSON_TYPE,
+            encoding: Encoding::Identity,
             correlation: answer.correlation,
             retain: false,
             payload: answer.payload,
