@@ -111,7 +111,7 @@ pub struct Uplink {
     pub batch_events: usize,
     /// Size limit of one batch before compression, KiB, 4..=4096.
     pub batch_kib: usize,
-    /// Largest packet the broker takes, KiB, 1..=262143. MQTT 5 brokers tell; the smaller limit counts.
+    /// Largest packet the broker takes, KiB, 4..=262143. MQTT 5 brokers tell; the smaller limit counts.
     pub max_packet_kib: Option<usize>,
     pub compression: Compression,
 }

@@ -177,6 +177,7 @@ pub fn pack(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::uplink::encoding::expand;
 
     fn stored(sequence: u64, text: &str) -> Stored {
         Stored {
@@ -279,6 +280,53 @@ mod tests {
         assert_eq!(packed.oversized[0].limit, 10);
         assert_eq!(packed.payload, b"[{}]");
         assert!(packed.payload.len() <= limit.most);
+    }
+
+    #[test]
+    fn a_compressed_batch_names_exactly_the_events_it_holds() {
+        let text = format!(r#"{{"a":"{}"}}"#, "x".repeat(60));
+        let events: Vec<_> = [2, 3, 5].map(|s| stored(s, &text)).into();
+        let route = Route::live(Stream::Count);
+        let plain = pack(route, 1, &events, WIDE, Encoding::Identity, |_| false);
+        let packed = pack(route, 1, &events, WIDE, Encoding::Zstd, |_| false);
+        assert_eq!(packed.encoding, Encoding::Zstd);
+        assert!(packed.payload.len() < plain.payload.len());
+        assert_eq!(expand(&packed.payload, 1000).unwrap(), plain.payload);
+        assert_eq!((packed.batch, packed.upto), (plain.batch, plain.upto));
+    }
+
+    #[test]
+    fn what_is_sent_decides_whether_an_event_is_too_large() {
+        let limit = PayloadLimit {
+            target: 100,
+            most: 60,
+        };
+        let large = format!(r#"{{"a":"{}"}}"#, "x".repeat(500));
+        let noise: String = (0..500)
+            .map(|turn: u32| char::from(b'0' + (turn.pow(3) % 79) as u8))
+            .collect();
+        let events = [
+            stored(1, "{}"),
+            stored(2, &large),
+            stored(3, &noise),
+            stored(4, "{}"),
+        ];
+        let route = Route::live(Stream::Count);
+        let next = |after| pack(route, after, &events, limit, Encoding::Zstd, |_| false);
+        let first = next(0);
+        assert_eq!((first.payload, first.upto), (b"[{}]".to_vec(), 1));
+        let second = next(1);
+        assert_eq!((second.batch.ranges, second.upto), (vec![2..=2], 2));
+        assert!(second.payload.len() <= limit.most);
+        assert_eq!(
+            expand(&second.payload, 1000).unwrap(),
+            format!("[{large}]").as_bytes()
+        );
+        let third = next(2);
+        assert_eq!(
+            (third.oversized[0].sequence, third.batch.ranges),
+            (3, vec![4..=4])
+        );
     }
 
     #[test]

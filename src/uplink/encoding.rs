@@ -95,6 +95,54 @@ pub fn expand(payload: &[u8], most: usize) -> Result<Cow<'_, [u8]>, ExpandError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::{Clock, FakeClock};
+    use crate::event::{Body, CodeScanned, Draft, Identity};
+    use jiff::tz::TimeZone;
+    use std::time::Duration;
+
+    /// A batch of so many events as a box stores them.
+    fn batch(events: u64) -> Vec<u8> {
+        let identity = Identity {
+            tenant: "acme".into(),
+            store: "shop-7".into(),
+            box_id: "box-0042".into(),
+            boot_id: "5f0c7d1e-93a4-4a0b-8a55-0d6b1c1f2a3b".into(),
+            zone: TimeZone::UTC,
+        };
+        let clock = FakeClock::at(jiff::Timestamp::UNIX_EPOCH);
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut event = |sequence| {
+            clock.advance(Duration::from_millis(random.u64(200..90_000)));
+            let gtin: String = (0..14).map(|_| random.digit(10)).collect();
+            let body = Body::CodeScanned(CodeScanned {
+                kind: "ean".into(),
+                symbology: Some("EAN13".into()),
+                gtin: Some(gtin),
+                check_digit_ok: Some(true),
+                ..CodeScanned::default()
+            });
+            let (source, at) = ("scanner/till".into(), clock.now());
+            let draft = Draft { source, at, body };
+            draft.encode(&identity, sequence).unwrap()
+        };
+        let events: Vec<_> = (1..=events).map(&mut event).collect();
+        [b"[", &events.join(&b',')[..], b"]"].concat()
+    }
+
+    #[test]
+    fn batches_of_real_events_become_several_times_smaller() {
+        for (events, least) in [(1, 1.0), (10, 3.0), (100, 6.0)] {
+            let batch = batch(events);
+            let size = batch.len();
+            let (smaller, _) = Encoding::Zstd.apply(batch);
+            let ratio = size as f64 / smaller.len() as f64;
+            println!(
+                "{events} events: {size} bytes, {} compressed, ratio {ratio:.1}",
+                smaller.len()
+            );
+            assert!(ratio >= least, "{events} events: {ratio}");
+        }
+    }
 
     #[test]
     fn what_is_compressed_comes_back_and_names_itself() {

@@ -89,7 +89,7 @@ impl Fault {
             )),
             _ => Self::disconnected(format!(
                 "{broker} closed the connection before it accepted it ({error}): check that this is an MQTT broker, \
-                 and whether the port expects TLS (then use mqtts://)"
+                 whether the port expects TLS (then use mqtts://) or another version (uplink.protocol), and user name and password"
             )),
         }
     }
