@@ -79,7 +79,8 @@ table! {
     commands:
         clean_offline_on_sigterm
         command_in_response_out
-        command_comes_again_until_it_is_acknowledged;
+        command_comes_again_until_it_is_acknowledged
+        packet_above_every_limit_costs_no_later_command;
     refusals:
         duplicate_client_id
         wrong_password

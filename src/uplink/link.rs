@@ -89,12 +89,16 @@ impl Link {
     /// Connects and subscribes; returns once the broker has accepted and answered. Cancel-safe: dropping it closes the
     /// socket.
     pub(super) async fn open(settings: &Settings, terms: Terms) -> Result<Self, Fault> {
-        if terms.fresh && terms.listen && settings.protocol == Protocol::V311 {
-            // A clean session of 3.1.1 ends with its connection, so the one that lasts comes after it (3.1.1, 3.1.2.4).
+        if terms.fresh && terms.listen {
+            // A clean session of 3.1.1 ends with its connection (3.1.1, 3.1.2.4), and rumqttd 0.20 takes a clean start of
+            // MQTT 5 for that, too. So the session that lasts comes on a connection after it.
             Self::connect(settings, terms).await?.leave().await;
         }
-        let fresh = terms.fresh && settings.protocol == Protocol::V5;
-        let mut link = Self::connect(settings, Terms { fresh, ..terms }).await?;
+        let lasting = Terms {
+            fresh: false,
+            ..terms
+        };
+        let mut link = Self::connect(settings, lasting).await?;
         if terms.listen {
             let answer = tokio::time::timeout(SUBSCRIBE_TIMEOUT, link.subscribe()).await;
             link.refused_subscription = answer.map_err(|_| {

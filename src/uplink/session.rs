@@ -255,14 +255,12 @@ impl<'a> Session<'a> {
     /// Sends one batch; false when there is nothing to send, or no room, now.
     async fn send_next(&mut self) -> Result<bool, End> {
         let now = self.shared.now();
-        if self.outbox_again_at.is_some_and(|moment| now < moment) {
+        let paused = self.outbox_again_at.is_some_and(|moment| now < moment);
+        if paused || self.shared.feed.has_unrecorded() {
             return Ok(false);
         }
         if self.outbox_again_at.take().is_some() {
             self.stalled = [false; 4];
-        }
-        if self.shared.feed.has_unrecorded() {
-            return Ok(false);
         }
         let last = self.sendable(now);
         let Some(route) = self.shared.ledger.next_route(last, now) else {
@@ -277,9 +275,8 @@ impl<'a> Session<'a> {
         let limit = self.link.payload_limit(&topic, CONTENT_TYPE, target);
         let ledger = &self.shared.ledger;
         let (after, end) = (ledger.cursor(route), ledger.end(route));
-        let events = settings.batch_events;
-        let next = self.shared.feed.next(route, (after, end), events, limit);
-        let packed = match next.await {
+        let (feed, most) = (&self.shared.feed, settings.batch_events);
+        let packed = match feed.next(route, (after, end), most, limit).await {
             Ok(packed) => packed,
             Err(error) => return self.outbox_fault(error).map(|()| false),
         };

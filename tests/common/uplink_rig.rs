@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::memory_queue::MemoryQueue;
 
-const NAMES: [&str; 3] = ["acme", "shop-7", "box-0042"];
+pub const NAMES: [&str; 3] = ["acme", "shop-7", "box-0042"];
 pub const BASE: &str = "footfall/v1/acme/shop-7/box-0042";
 /// Far more than any of it takes, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -51,7 +51,7 @@ impl At {
 
     /// Says loudly what cannot be done here, and why; the case then asserts what happens instead.
     pub fn gap(self, reason: &str) {
-        println!("GAP {:?} with {:?}: {reason}", self.kind, self.protocol);
+        eprintln!("GAP {:?} with {:?}: {reason}", self.kind, self.protocol);
     }
 
     /// The config of a box that connects to `port`.

@@ -14,7 +14,7 @@ use crate::broker::{At, Kind, Wishes};
 use crate::certificates;
 use crate::gate::Gate;
 use crate::memory_queue::MemoryQueue;
-use crate::observer::Observer;
+use crate::observer::{Heard, Observer};
 use crate::uplink_rig::{Rig, subscriber, until, until_received};
 
 fn produce_everywhere(queue: &MemoryQueue, count: u64) {
@@ -106,15 +106,19 @@ pub async fn clean_offline_on_stop(at: At) {
     Rig::start(&broker.config(), queue)
         .stop_once_connected()
         .await;
-    let states = observer
-        .until("offline again", |all| {
-            let offline = all
-                .iter()
-                .filter(|heard| heard.payload == br#"{"online":false}"#);
-            offline.count() >= 2
-        })
-        .await;
-    let states: Vec<bool> = states.iter().filter_map(|heard| heard.online()).collect();
+    let words = "online and offline again";
+    let births = |all: &[Heard]| {
+        all.iter()
+            .filter(|heard| heard.online() == Some(true))
+            .count()
+    };
+    let over = |all: &[Heard]| births(all) == 2 && all.last().unwrap().online() == Some(false);
+    let states = observer.until(words, over).await;
+    let mut states: Vec<bool> = states.iter().filter_map(|heard| heard.online()).collect();
+    if at.kind == Kind::Rumqttd {
+        at.gap("whoever comes back quickly under the same client id may set off a will of that name: offline once more");
+        states.dedup();
+    }
     assert_eq!(
         states,
         [true, false, true, false],

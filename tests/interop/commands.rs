@@ -17,7 +17,7 @@ use crate::mosquitto::put;
 use crate::observer::Observer;
 use crate::operator::{self, BASE, Operator};
 use crate::shop::{Shop, online};
-use crate::uplink_rig::{self, Rig, until};
+use crate::uplink_rig::{self, NAMES, Rig, until};
 
 fn shop(at: At, broker: &Broker) -> Shop {
     let shop = Shop::new(
@@ -130,6 +130,17 @@ struct SlowDesk {
     changes: watch::Sender<u64>,
 }
 
+impl SlowDesk {
+    fn new(durable: bool) -> Arc<Self> {
+        Arc::new(Self {
+            taken: watch::channel(Vec::new()).0,
+            durable: AtomicBool::new(durable),
+            held: std::sync::Mutex::default(),
+            changes: watch::channel(0).0,
+        })
+    }
+}
+
 impl Desk for SlowDesk {
     fn deliver(&self, message: Message) -> Option<oneshot::Receiver<()>> {
         let (tx, receipt) = oneshot::channel();
@@ -172,16 +183,10 @@ pub async fn command_comes_again_until_it_is_acknowledged(at: At) {
             .client
             .publish(topic, QoS::AtLeastOnce, false, text)
     };
-    let desk = Arc::new(SlowDesk {
-        taken: watch::channel(Vec::new()).0,
-        durable: AtomicBool::new(false),
-        held: std::sync::Mutex::default(),
-        changes: watch::channel(0).0,
-    });
+    let desk = SlowDesk::new(false);
     let mut taken = desk.taken.subscribe();
-    let names = ["acme", "shop-7", "box-0042"];
     let config = at.config(gate.port);
-    let mut rig = Rig::start_as(&config, Arc::default(), names, Some(desk.clone()));
+    let mut rig = Rig::start_as(&config, Arc::default(), NAMES, Some(desk.clone()));
     let connections = async |rig: &mut Rig, count: u64| {
         rig.until("connected", |status| status.counters.connections == count)
             .await;
@@ -230,7 +235,7 @@ pub async fn command_comes_again_until_it_is_acknowledged(at: At) {
     // A stop in order, and a start: still the same session.
     rig.stop().await;
     say("fourth").await.unwrap();
-    let rig = Rig::start_as(&config, Arc::default(), names, Some(desk.clone()));
+    let rig = Rig::start_as(&config, Arc::default(), NAMES, Some(desk.clone()));
     until(&mut taken, "the fourth", |taken| {
         taken.last().is_some_and(|text| text == "fourth")
     })
@@ -239,4 +244,54 @@ pub async fn command_comes_again_until_it_is_acknowledged(at: At) {
     if at.kind == Kind::Rumqttd {
         at.gap("a session lasts as long as the broker's process");
     }
+}
+
+pub async fn packet_above_every_limit_costs_no_later_command(at: At) {
+    let Some(broker) = at.broker(&Wishes::default()) else {
+        return;
+    };
+    let gate = Gate::before(broker.port()).await;
+    let observer = Observer::connect(broker.cloud_port()).await;
+    let say = |payload: Vec<u8>| {
+        let topic = format!("{}/command", uplink_rig::BASE);
+        let client = observer.client.clone();
+        async move {
+            let said = client.publish(topic, QoS::AtLeastOnce, false, payload);
+            said.await.unwrap();
+        }
+    };
+    let desk = SlowDesk::new(true);
+    let mut taken = desk.taken.subscribe();
+    let mut rig = Rig::start_as(
+        &at.config(gate.port),
+        Arc::default(),
+        NAMES,
+        Some(desk.clone()),
+    );
+    rig.until("connected", |status| status.counters.connections == 1)
+        .await;
+    say(vec![b'A'; 2 << 20]).await;
+    if at.is(Kind::Mosquitto, Protocol::V5) {
+        say(b"next".to_vec()).await;
+        until(&mut taken, "what comes next", |taken| *taken == ["next"]).await;
+        assert_eq!(
+            rig.stop().await.counters.connections,
+            1,
+            "the broker keeps it back"
+        );
+        return;
+    }
+    at.gap("the packet is sent, and the box cannot read it: it asks for a fresh session, which is kept from then on");
+    rig.until("a fresh session", |status| status.counters.connections == 2)
+        .await;
+    gate.set_open(false);
+    gate.cut();
+    rig.until("away", |status| status.counters.connections_lost == 2)
+        .await;
+    say(b"later".to_vec()).await;
+    let said = |all: &[crate::observer::Heard]| all.iter().any(|heard| heard.payload == b"later");
+    observer.until("the broker has it", said).await;
+    gate.set_open(true);
+    until(&mut taken, "what waited", |taken| *taken == ["later"]).await;
+    rig.stop().await;
 }

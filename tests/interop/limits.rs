@@ -63,7 +63,7 @@ pub async fn large_batch_near_the_limit(at: At) {
         .map(|heard| heard.payload.len())
         .max()
         .unwrap();
-    println!("{} batches, the largest has {largest} bytes", batches.len());
+    eprintln!("{} batches, the largest has {largest} bytes", batches.len());
     assert!(largest > LARGE - 2048 && largest < LARGE, "{largest}");
 }
 

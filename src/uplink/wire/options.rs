@@ -31,7 +31,7 @@ pub(super) const LARGEST_READ: u32 = 1024 * 1024;
 pub(in crate::uplink) struct Terms {
     /// Subscribe to the command topic.
     pub(in crate::uplink) listen: bool,
-    /// Ask the broker to forget what it keeps for this box.
+    /// Only ask the broker to forget what it keeps for this box.
     pub(in crate::uplink) fresh: bool,
 }
 
@@ -69,17 +69,19 @@ fn v5_options(settings: &Settings, terms: Terms) -> v5::MqttOptions {
         .set_clean_start(terms.fresh || !terms.listen)
         // Bounds the library's tables (one slot for each possible packet id) and makes its ring of packet
         // ids as long as our window.
-        .set_outgoing_inflight_upper_limit(settings.inflight)
-        .set_last_will(LastWill::new(
+        .set_outgoing_inflight_upper_limit(settings.inflight);
+    if !terms.fresh {
+        options.set_last_will(LastWill::new(
             settings.topics.state(),
             OFFLINE,
             QoS::AtLeastOnce,
             true,
             None,
         ));
+    }
     if terms.listen {
         options
-            .set_session_expiry_interval(Some(KEPT_FOR_S))
+            .set_session_expiry_interval((!terms.fresh).then_some(KEPT_FOR_S))
             .set_receive_maximum(Some(COMMANDS_AHEAD))
             .set_max_packet_size(Some(LARGEST_INCOMING))
             .set_manual_acks(true);
