@@ -1,6 +1,8 @@
 //! TLS against a real broker, with certificates made on the spot by the openssl program.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy spares test functions, not their helpers
 
+#[path = "common/certificates.rs"]
+mod certificates;
 #[path = "common/memory_queue.rs"]
 mod memory_queue;
 #[path = "common/mosquitto.rs"]
@@ -9,99 +11,16 @@ mod mosquitto;
 mod uplink_rig;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 
+use certificates::certificates;
 use footfall::config::schema;
 use footfall::event::Stream;
 use footfall::uplink::cause::Cause;
 use footfall::uplink::{LinkState, LinkStatus};
 use memory_queue::MemoryQueue;
-use mosquitto::{Mosquitto, put};
-use tempfile::TempDir;
+use mosquitto::Mosquitto;
 use uplink_rig::{Rig, plain};
-
-/// Makes `name.key` and `name.pem` in `dir`, signed by `issuer` or by itself. `extensions`: lines of an
-/// X.509 extension section; with them the certificate is version 3, without which rustls refuses it.
-fn certificate(dir: &Path, name: &str, issuer: Option<&str>, extensions: &str) {
-    put(&dir.join(format!("{name}.ext")), extensions);
-    let request = format!(
-        "req -new -newkey rsa:2048 -nodes -subj /CN={name} -keyout {name}.key -out {name}.csr"
-    );
-    openssl(dir, &request);
-    let signer = match issuer {
-        Some(issuer) => format!("-CA {issuer}.pem -CAkey {issuer}.key -CAcreateserial"),
-        None => format!("-signkey {name}.key"),
-    };
-    openssl(
-        dir,
-        &format!("x509 -req -in {name}.csr -days 2 -extfile {name}.ext -out {name}.pem {signer}"),
-    );
-}
-
-fn openssl(dir: &Path, arguments: &str) {
-    let status = Command::new("openssl")
-        .args(arguments.split(' '))
-        .current_dir(dir)
-        .stderr(Stdio::null())
-        .status()
-        .expect("openssl runs");
-    assert!(status.success(), "openssl {arguments}");
-}
-
-/// Makes `name.key` and `name.pem`, signed by `ca`, as [`certificate`] does; valid in January 2020 only.
-fn expired_certificate(dir: &Path, name: &str, extensions: &str) {
-    certificate(dir, name, Some("ca"), extensions);
-    put(&dir.join("index"), "");
-    put(&dir.join("serial"), "01\n");
-    put(
-        &dir.join("ca.conf"),
-        "[ca]\ndefault_ca=own\n[own]\ndatabase=index\nserial=serial\nnew_certs_dir=.\ndefault_md=sha256\npolicy=any\n\
-         [any]\ncommonName=supplied\n",
-    );
-    openssl(
-        dir,
-        &format!(
-            "ca -batch -notext -config ca.conf -cert ca.pem -keyfile ca.key -in {name}.csr -extfile {name}.ext -out {name}.pem \
-             -startdate 20200101000000Z -enddate 20200201000000Z"
-        ),
-    );
-}
-
-/// Authorities `ca` and `other`; the broker's `server`, valid for 127.0.0.1 and localhost, and `stranger`,
-/// for another name; the box's `client`, all three signed by `ca`.
-fn certificates() -> Option<TempDir> {
-    if Command::new("openssl")
-        .arg("version")
-        .stdout(Stdio::null())
-        .status()
-        .is_err()
-    {
-        eprintln!("SKIPPED: openssl is not installed");
-        return None;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let authority = "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign,cRLSign\n";
-    certificate(dir.path(), "ca", None, authority);
-    certificate(dir.path(), "other", None, authority);
-    let server = "extendedKeyUsage=serverAuth\nsubjectAltName=";
-    let names = format!("{server}IP:127.0.0.1,DNS:localhost\n");
-    certificate(dir.path(), "server", Some("ca"), &names);
-    certificate(
-        dir.path(),
-        "stranger",
-        Some("ca"),
-        &format!("{server}DNS:elsewhere.example\n"),
-    );
-    certificate(
-        dir.path(),
-        "client",
-        Some("ca"),
-        "extendedKeyUsage=clientAuth\n",
-    );
-    expired_certificate(dir.path(), "past", &names);
-    Some(dir)
-}
 
 fn broker(certificates: &Path, server: &str) -> Option<Mosquitto> {
     let at = certificates.display();

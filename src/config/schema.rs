@@ -107,14 +107,39 @@ pub struct Uplink {
     /// PEM of the box's own certificate; together with `key_file`.
     pub cert_file: Option<PathBuf>,
     pub key_file: Option<PathBuf>,
+    /// The version of MQTT.
+    pub protocol: Protocol,
     /// Seconds between MQTT pings, 5..=3600.
     pub keep_alive_s: u16,
     /// Batches under way at once, 1..=100.
     pub inflight: u16,
     /// Events in one batch, 1..=1000.
     pub batch_events: usize,
-    /// Size limit of one batch, KiB, 4..=4096.
+    /// Size limit of one batch before compression, KiB, 4..=4096.
     pub batch_kib: usize,
+    /// Largest packet the broker takes, KiB, 4..=262143. MQTT 5 brokers tell; the smaller limit counts.
+    pub max_packet_kib: Option<usize>,
+    pub compression: Compression,
+}
+
+/// The version of MQTT between box and broker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Protocol {
+    #[default]
+    #[serde(rename = "5")]
+    V5,
+    #[serde(rename = "3.1.1")]
+    V311,
+}
+
+/// How batches are made smaller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    #[default]
+    None,
+    /// Zstandard (RFC 8878), where it makes a batch smaller.
+    Zstd,
 }
 
 impl Default for Uplink {
@@ -126,10 +151,13 @@ impl Default for Uplink {
             ca_file: None,
             cert_file: None,
             key_file: None,
+            protocol: Protocol::default(),
             keep_alive_s: 30,
             inflight: 20,
             batch_events: 100,
             batch_kib: 128,
+            max_packet_kib: None,
+            compression: Compression::default(),
         }
     }
 }

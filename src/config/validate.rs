@@ -168,6 +168,9 @@ fn uplink(uplink: &Uplink, faults: &mut Faulty<'_, '_>) {
         1000.0,
     );
     faults.range("uplink.batch_kib", uplink.batch_kib as f64, 4.0, 4096.0);
+    if let Some(kib) = uplink.max_packet_kib {
+        faults.range("uplink.max_packet_kib", kib as f64, 4.0, 262_143.0);
+    }
     if uplink.username.is_some() != uplink.password_file.is_some() {
         faults.add(
             "uplink.username",

@@ -11,6 +11,7 @@ use rustls::{AlertDescription, CertificateError, Error as RustlsError};
 
 use super::cause::Cause;
 use super::state::LinkState;
+use crate::config::schema::Protocol;
 use crate::words::Words;
 
 pub(super) mod words;
@@ -111,6 +112,14 @@ fn cause_of(error: &ConnectionError, accepted: bool) -> (Cause, String) {
         _ => Cause::Cut,
     };
     (cause, error.to_string())
+}
+
+/// The broker does not speak the version of MQTT that is configured.
+pub(super) fn wrong_version(configured: Protocol, broker: &str) -> Fault {
+    Fault {
+        message: words::wrong_version(configured, broker),
+        ..Fault::new(Cause::UnsupportedVersion, broker, "")
+    }
 }
 
 fn connect_cause(code: ConnectReturnCode) -> Cause {

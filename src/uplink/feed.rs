@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio::task;
 
 use super::batch::{Batch, Packed, PayloadLimit, pack};
+use super::encoding::Encoding;
 use super::route::Route;
 use crate::event::Stream;
 use crate::outbox::{OutboxError, Queue, Stored};
@@ -28,6 +29,8 @@ pub(super) enum FeedError {
 /// See the module.
 pub(super) struct Feed {
     queue: Arc<dyn Queue>,
+    /// Of payloads, where it makes them smaller.
+    encoding: Encoding,
     /// Delivered, but not yet acknowledged to the outbox. Bounded: nothing more is sent while it cannot be emptied.
     delivered: Vec<(Stream, RangeInclusive<u64>)>,
     /// Read already, one for each route at most.
@@ -45,9 +48,10 @@ struct Ahead {
 }
 
 impl Feed {
-    pub(super) fn new(queue: Arc<dyn Queue>) -> Self {
+    pub(super) fn new(queue: Arc<dyn Queue>, encoding: Encoding) -> Self {
         Self {
             queue,
+            encoding,
             delivered: Vec::new(),
             ahead: Vec::new(),
         }
@@ -89,7 +93,7 @@ impl Feed {
         let most = ahead.events.len().min(max_events);
         let events = ahead.events.get(..most).unwrap_or_default();
         let skip = |sequence| self.queue.is_acked(route.stream, sequence);
-        let mut packed = pack(route, ahead.after, events, limit, skip);
+        let mut packed = pack(route, ahead.after, events, limit, self.encoding, skip);
         ahead.after = packed.upto;
         let packed_events = events.partition_point(|event| event.sequence <= packed.upto);
         ahead.events.drain(..packed_events);

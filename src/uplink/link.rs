@@ -1,35 +1,31 @@
 //! One connection's life as the uplink sees it: open, listen, publish, hear answers, say goodbye.
 
 use std::collections::VecDeque;
+use std::io;
 use std::time::Duration;
 
-use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::Outgoing;
+use rumqttc::v5::Event;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, Filter, LastWill, Packet, PubAckReason, Publish, PublishProperties, RetainForwardRule,
-    SubscribeReasonCode,
+    ConnAck, ConnectReturnCode, Filter, Packet, PubAckReason, Publish, PublishProperties,
+    RetainForwardRule, SubscribeReasonCode,
 };
-use rumqttc::v5::{Event, MqttOptions};
-use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
+use rumqttc::v5::mqttbytes::{Error as PacketError, QoS};
+use rumqttc::v5::{ConnectionError, StateError};
 
 use super::batch::PayloadLimit;
 use super::cause::{Cause, Objection};
-use super::desk::{COMMANDS_AHEAD, COMMANDS_HELD, Inlet, KEPT_FOR_S, LARGEST_INCOMING, Message};
-use super::fault::{Fault, words};
-use super::pump::{Connection, Spoken};
+use super::desk::{COMMANDS_HELD, Inlet, Message};
+use super::encoding::Encoding;
+use super::fault::{Fault, words, wrong_version};
+use super::pump::Connection;
 use super::settings::Settings;
 use super::state::Refusal;
+use super::wire::{self, LARGEST_PACKET, Spoken, Terms};
+use crate::config::schema::Protocol;
 
-/// Time for DNS, TCP, TLS and the broker's answer together, seconds; slow mobile networks need most of it.
-const CONNECT_TIMEOUT_S: u64 = 20;
 /// Time for the broker's answer to a subscription.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(20);
-/// What the kernel may buffer on the way out. With more, pings of a slow uplink would queue behind
-/// megabytes of batches and the connection would be taken for dead.
-const SEND_BUFFER: u32 = 64 * 1024;
-/// The largest packet MQTT can express.
-const LARGEST_PACKET: usize = 268_435_455;
-/// Published by the broker when the box vanishes.
-pub(super) const OFFLINE: &str = r#"{"online":false}"#;
 
 /// What the link tells its session.
 pub(super) enum Signal {
@@ -55,19 +51,11 @@ pub(super) struct Receipt {
     packet_id: u16,
 }
 
-/// How to connect.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
-    /// Subscribe to what the cloud says.
-    pub(super) listen: bool,
-    /// Ask the broker to forget what it keeps for this box.
-    pub(super) fresh: bool,
-}
-
 /// One publish.
 pub(super) struct Parcel<'a> {
     pub(super) topic: &'a str,
     pub(super) content_type: &'a str,
+    pub(super) encoding: Encoding,
     pub(super) correlation: Option<Vec<u8>>,
     pub(super) retain: bool,
     pub(super) payload: Vec<u8>,
@@ -101,7 +89,16 @@ impl Link {
     /// Connects and subscribes; returns once the broker has accepted and answered. Cancel-safe: dropping it closes the
     /// socket.
     pub(super) async fn open(settings: &Settings, terms: Terms) -> Result<Self, Fault> {
-        let mut link = Self::connect(settings, terms).await?;
+        if terms.fresh && terms.listen {
+            // A clean session of 3.1.1 ends with its connection (3.1.1, 3.1.2.4), and rumqttd 0.20 takes a clean start of
+            // MQTT 5 for that, too. So the session that lasts comes on a connection after it.
+            Self::connect(settings, terms).await?.leave().await;
+        }
+        let lasting = Terms {
+            fresh: false,
+            ..terms
+        };
+        let mut link = Self::connect(settings, lasting).await?;
         if terms.listen {
             let answer = tokio::time::timeout(SUBSCRIBE_TIMEOUT, link.subscribe()).await;
             link.refused_subscription =
@@ -114,7 +111,7 @@ impl Link {
         let broker = settings.broker();
         // Room for a full window, for an acknowledgement of every command, and for SUBSCRIBE and DISCONNECT.
         let capacity = usize::from(settings.inflight) + COMMANDS_HELD + 2;
-        let mut connection = Connection::start(options(settings, terms), capacity);
+        let mut connection = Connection::start(wire::options(settings, terms), capacity);
         loop {
             match connection.next().await {
                 Some(Ok(Event::Incoming(Packet::ConnAck(connack)))) => {
@@ -131,11 +128,22 @@ impl Link {
                     });
                 }
                 Some(Ok(_)) => {}
+                Some(Err(error)) if is_wrong_version(settings, &error).await => {
+                    return Err(wrong_version(settings.protocol, &broker));
+                }
                 Some(Err(error)) => {
                     return Err(Fault::classify(&error, &broker, false));
                 }
                 None => return Err(lost(&broker)),
             }
+        }
+    }
+
+    async fn leave(mut self) {
+        if self.say_goodbye() {
+            let until_left =
+                async { while !matches!(self.next().await, Signal::Goodbye | Signal::Down(_)) {} };
+            let _ = tokio::time::timeout(SUBSCRIBE_TIMEOUT, until_left).await;
         }
     }
 
@@ -150,7 +158,7 @@ impl Link {
             },
             ..Filter::new(topic, QoS::AtLeastOnce)
         });
-        if self.connection.client.try_subscribe_many(filters).is_err() {
+        if !self.connection.client.subscribe(filters) {
             return Err(lost(&self.broker));
         }
         loop {
@@ -189,8 +197,9 @@ impl Link {
         content_type: &str,
         target: usize,
     ) -> PayloadLimit {
-        // Fixed header 5, topic 2 + n, packet id 2, property length 1, content type 3 + n.
-        let overhead = 5 + 2 + topic.len() + 2 + 1 + 3 + content_type.len();
+        // Fixed header 5, topic 2 + n, packet id 2, property length 1, content type 3 + n, and the encoding.
+        let overhead =
+            5 + 2 + topic.len() + 2 + 1 + 3 + content_type.len() + Encoding::PROPERTY_BYTES;
         PayloadLimit {
             target,
             most: self.limits.packet.saturating_sub(overhead),
@@ -203,33 +212,23 @@ impl Link {
         let properties = PublishProperties {
             content_type: Some(parcel.content_type.to_owned()),
             correlation_data: parcel.correlation.map(Into::into),
+            user_properties: parcel.encoding.property().into_iter().collect(),
             ..PublishProperties::default()
         };
-        self.connection
-            .client
-            .try_publish_with_properties(
-                parcel.topic,
-                QoS::AtLeastOnce,
-                parcel.retain && self.limits.retain,
-                parcel.payload,
-                properties,
-            )
-            .is_ok()
+        let retain = parcel.retain && self.limits.retain;
+        let client = &self.connection.client;
+        client.publish(parcel.topic, retain, parcel.payload, properties)
     }
 
     /// Acknowledges a command to the broker. False when the library takes nothing more.
     pub(super) fn acknowledge(&self, receipt: &Receipt) -> bool {
-        let publish = Publish {
-            qos: receipt.qos,
-            pkid: receipt.packet_id,
-            ..Publish::default()
-        };
-        self.connection.client.try_ack(&publish).is_ok()
+        let client = &self.connection.client;
+        client.acknowledge(receipt.qos, receipt.packet_id)
     }
 
     /// Asks the library to say DISCONNECT; [`Signal::Goodbye`] follows.
     pub(super) fn say_goodbye(&self) -> bool {
-        self.connection.client.try_disconnect().is_ok()
+        self.connection.client.disconnect()
     }
 
     /// The next signal. Cancel-safe.
@@ -297,44 +296,41 @@ fn lost(broker: &str) -> Fault {
     Fault::new(Cause::Cut, broker, "")
 }
 
-fn options(settings: &Settings, terms: Terms) -> MqttOptions {
-    let mut options = MqttOptions::new(&settings.client_id, &settings.host, settings.port);
-    let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true);
-    network.set_tcp_send_buffer_size(SEND_BUFFER);
-    options
-        .set_keep_alive(settings.keep_alive)
-        .set_connection_timeout(CONNECT_TIMEOUT_S)
-        .set_network_options(network)
-        // The broker keeps nothing of what we publish between connections: what is unacknowledged is in the outbox and
-        // is sent again. It keeps commands for us, if we take any.
-        .set_clean_start(terms.fresh || !terms.listen)
-        // Bounds the library's tables (one slot for each possible packet id) and makes its ring of packet
-        // ids as long as our window.
-        .set_outgoing_inflight_upper_limit(settings.inflight)
-        .set_last_will(LastWill::new(
-            settings.topics.state(),
-            OFFLINE,
-            QoS::AtLeastOnce,
-            true,
-            None,
-        ));
-    if terms.listen {
-        options
-            .set_session_expiry_interval(Some(KEPT_FOR_S))
-            .set_receive_maximum(Some(COMMANDS_AHEAD))
-            .set_max_packet_size(Some(LARGEST_INCOMING))
-            .set_manual_acks(true);
+/// Whether the broker does not speak the configured version of MQTT. One for 3.1.1 says so in a form that the library
+/// does not understand as MQTT 5, or just closes: then it is asked in 3.1.1, and any answer in it will do.
+async fn is_wrong_version(settings: &Settings, error: &ConnectionError) -> bool {
+    use ConnectReturnCode as Code;
+    match error {
+        ConnectionError::ConnectionRefused(
+            Code::UnsupportedProtocolVersion | Code::RefusedProtocolVersion,
+        ) => return true,
+        ConnectionError::MqttState(StateError::ConnectionAborted) => {}
+        ConnectionError::MqttState(StateError::Deserialization(fault)) if !is_tls(fault) => {}
+        _ => return false,
     }
-    if let Some((user, password)) = &settings.credentials {
-        options.set_credentials(user, &password.0);
+    if settings.protocol == Protocol::V311 {
+        return false;
     }
-    if let Some(tls) = &settings.tls {
-        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(
-            tls.clone(),
-        )));
+    let mut probe = Connection::start(wire::probe(settings), 1);
+    match probe.next().await {
+        Some(Ok(_)) => {
+            probe.client.disconnect();
+            while let Some(Ok(said)) = probe.next().await {
+                if said == Event::Outgoing(Outgoing::Disconnect) {
+                    break;
+                }
+            }
+            true
+        }
+        Some(Err(ConnectionError::ConnectionRefused(code))) => {
+            code != Code::RefusedProtocolVersion && code != Code::UnsupportedProtocolVersion
+        }
+        Some(Err(_)) | None => false,
     }
-    options
+}
+
+fn is_tls(fault: &PacketError) -> bool {
+    matches!(fault, PacketError::Io(error) if error.kind() == io::ErrorKind::InvalidData)
 }
 
 fn limits(settings: &Settings, connack: &ConnAck, broker: &str) -> Result<Limits, Fault> {
@@ -356,7 +352,7 @@ fn limits(settings: &Settings, connack: &ConnAck, broker: &str) -> Result<Limits
         .unwrap_or(LARGEST_PACKET);
     Ok(Limits {
         window: settings.inflight.min(receive_max).into(),
-        packet: packet.min(LARGEST_PACKET),
+        packet: packet.min(settings.largest_packet),
         retain: said.and_then(|said| said.retain_available) != Some(0),
         // The library pings once per keep-alive and gives up at the second ping; this is the net below it,
         // for a library that is stuck in a write.

@@ -20,6 +20,7 @@ pub mod batch;
 pub mod broker;
 pub mod cause;
 pub mod desk;
+pub mod encoding;
 mod fault;
 mod feed;
 pub mod ledger;
@@ -32,6 +33,7 @@ pub mod state;
 pub mod subscriber;
 pub mod tls;
 pub mod topics;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,11 +48,12 @@ use desk::Desk;
 use fault::Closings;
 use feed::Feed;
 use ledger::Ledger;
-use link::{Link, Terms};
+use link::Link;
 use session::{End, Session, Shared};
 pub use settings::{Settings, UplinkError};
 use state::Reporter;
 pub use state::{LinkState, LinkStatus};
+use wire::Terms;
 
 /// A connection that held for so long was a good one, even if nothing had to be sent.
 const STEADY: Duration = Duration::from_secs(10);
@@ -96,7 +99,7 @@ impl Uplink {
         let mut backoff = Backoff::with_seed(fastrand::u64(..));
         let mut shared = Shared {
             reporter: Reporter::new(self.status, self.clock.clone(), broker.clone()),
-            feed: Feed::new(self.queue),
+            feed: Feed::new(self.queue, self.settings.encoding),
             settings: self.settings,
             birth: self.birth,
             desk: self.desk,

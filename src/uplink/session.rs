@@ -11,12 +11,14 @@ use tokio::time::timeout;
 use super::batch::{CONTENT_TYPE, Packed, ToldOversized};
 use super::cause::{Cause, Objection};
 use super::desk::{Desk, JSON};
+use super::encoding::Encoding;
 use super::fault::{Fault, words};
 use super::feed::{Feed, FeedError};
 use super::ledger::{Content, Ledger, Settled};
-use super::link::{Link, OFFLINE, Parcel, Receipt, Signal};
+use super::link::{Link, Parcel, Receipt, Signal};
 use super::route::Lane;
 use super::state::{Refusal, Reporter};
+use super::wire::OFFLINE;
 use super::{Birth, Settings};
 use crate::clock::SharedClock;
 
@@ -257,14 +259,12 @@ impl<'a> Session<'a> {
     /// Sends one batch; false when there is nothing to send, or no room, now.
     async fn send_next(&mut self) -> Result<bool, End> {
         let now = self.shared.now();
-        if self.outbox_again_at.is_some_and(|moment| now < moment) {
+        let paused = self.outbox_again_at.is_some_and(|moment| now < moment);
+        if paused || self.shared.feed.has_unrecorded() {
             return Ok(false);
         }
         if self.outbox_again_at.take().is_some() {
             self.stalled = [false; 4];
-        }
-        if self.shared.feed.has_unrecorded() {
-            return Ok(false);
         }
         let last = self.sendable(now);
         let Some(route) = self.shared.ledger.next_route(last, now) else {
@@ -279,11 +279,8 @@ impl<'a> Session<'a> {
         let limit = self.link.payload_limit(&topic, CONTENT_TYPE, target);
         let ledger = &self.shared.ledger;
         let (after, end) = (ledger.cursor(route), ledger.end(route));
-        let next = self
-            .shared
-            .feed
-            .next(route, (after, end), settings.batch_events, limit);
-        let packed = match next.await {
+        let (feed, most) = (&mut self.shared.feed, settings.batch_events);
+        let packed = match feed.next(route, (after, end), most, limit).await {
             Ok(packed) => packed,
             Err(error) => return self.outbox_fault(error).map(|()| false),
         };
@@ -306,6 +303,7 @@ impl<'a> Session<'a> {
         let sent = self.link.publish(Parcel {
             topic,
             content_type: CONTENT_TYPE,
+            encoding: packed.encoding,
             correlation: None,
             retain: false,
             payload: packed.payload,
@@ -485,6 +483,7 @@ impl<'a> Session<'a> {
             && self.link.publish(Parcel {
                 topic: &topic,
                 content_type: JSON,
+                encoding: Encoding::Identity,
                 correlation: None,
                 retain: true,
                 payload,

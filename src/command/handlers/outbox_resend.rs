@@ -19,6 +19,7 @@ use crate::event::Stream;
 use crate::outbox::{Queue, RangeSet, Stored};
 use crate::uplink::batch::{CONTENT_TYPE, PayloadLimit, pack};
 use crate::uplink::desk::Answer;
+use crate::uplink::encoding::Encoding;
 use crate::uplink::route::Route;
 use crate::uplink::topics::Topics;
 
@@ -122,7 +123,14 @@ impl OutboxResend {
                 account.upto = end;
             }
             while !events.is_empty() && !account.is_full() {
-                let packed = pack(route, account.upto, &events, limit, |_| false);
+                let packed = pack(
+                    route,
+                    account.upto,
+                    &events,
+                    limit,
+                    Encoding::Identity,
+                    |_| false,
+                );
                 if !packed.payload.is_empty() {
                     let batch = Answer {
                         topic: topic.clone(),

@@ -1,5 +1,6 @@
 //! What each cause means to a technician, in plain words with the next step.
 
+use crate::config::schema::Protocol;
 use crate::uplink::cause::{Cause, Objection};
 use crate::words::Words;
 
@@ -35,11 +36,11 @@ pub(in crate::uplink) fn of(cause: Cause, broker: &str, detail: &str) -> Words {
         ),
         Cause::ClosedEarly => Words::new(
             format!(
-                "{broker} closed the connection before it accepted it{en}: check that it is an MQTT 5 broker, and whether the port \
-                 expects TLS (mqtts:// in uplink.broker, with a client certificate if it asks for one) or none (mqtt://)"
+                "{broker} closed the connection before it accepted it{en}: check that it is an MQTT broker of the version in \
+                 uplink.protocol, and whether the port expects TLS (mqtts:// in uplink.broker, with a client certificate if it asks for one) or none (mqtt://)"
             ),
             format!(
-                "{broker} 在接受之前就关闭了连接{zh}：请确认它是 MQTT 5 服务器，并检查该端口需要 TLS（uplink.broker 写 \
+                "{broker} 在接受之前就关闭了连接{zh}：请确认它是 MQTT 服务器且版本与 uplink.protocol 一致，并检查该端口需要 TLS（uplink.broker 写 \
                  mqtts://，必要时配置客户端证书）还是不用 TLS（mqtt://）"
             ),
         ),
@@ -133,8 +134,8 @@ pub(in crate::uplink) fn of(cause: Cause, broker: &str, detail: &str) -> Words {
             format!("{broker} 表示此设备的配额已用完；请在服务器上提高配额。事件保存在设备上等待"),
         ),
         Cause::UnsupportedVersion => Words::new(
-            format!("{broker} does not speak MQTT 5; use a broker that does"),
-            format!("{broker} 不支持 MQTT 5；请使用支持的服务器"),
+            format!("{broker} does not speak the MQTT version in uplink.protocol; change it"),
+            format!("{broker} 不支持 uplink.protocol 设定的 MQTT 版本；请修改"),
         ),
         Cause::NoRetain => Words::new(
             format!(
@@ -259,5 +260,19 @@ pub(in crate::uplink) fn subscription_refused(topic: &str) -> Words {
         format!(
             "服务器不允许此设备订阅 {topic}，因此无法收到命令：请在服务器访问规则中允许以 QoS 1 订阅"
         ),
+    )
+}
+
+/// The broker speaks another version of MQTT than the configured one.
+pub(in crate::uplink) fn wrong_version(configured: Protocol, broker: &str) -> Words {
+    let (not, but) = match configured {
+        Protocol::V5 => ("5", "3.1.1"),
+        Protocol::V311 => ("3.1.1", "5"),
+    };
+    Words::new(
+        format!(
+            "{broker} does not speak MQTT {not}: set uplink.protocol = \"{but}\", or use another broker"
+        ),
+        format!("{broker} 不支持 MQTT {not}：请设置 uplink.protocol = \"{but}\"，或换用其他服务器"),
     )
 }

@@ -6,6 +6,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::{Content, End, Parcel, Receipt, Session};
 use crate::uplink::desk::Message;
+use crate::uplink::encoding::Encoding;
 use crate::uplink::link::too_many_commands;
 
 impl Session<'_> {
@@ -81,6 +82,7 @@ impl Session<'_> {
         let sent = self.link.publish(Parcel {
             topic: &answer.topic,
             content_type: answer.content_type,
+            encoding: Encoding::Identity,
             correlation: answer.correlation,
             retain: answer.retain,
             payload: answer.payload,
