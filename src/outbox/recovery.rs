@@ -1,8 +1,9 @@
 //! Opening the outbox: what is there, what is missing, and with which numbers to go on.
 //!
 //! Sealed segments are believed by their `about`; damage in them is found when they are read. The head is
-//! read whole. Its tail is lost when it holds less than the marks or the acknowledgements prove; then every
-//! stream goes on above its reservation, because any number up to there may have been given out.
+//! read whole. Its tail is lost when it holds less than the marks or the acknowledgements prove, and may be when the
+//! marks cannot be read; then every stream goes on above its reservation, because any number up to there may have been
+//! given out.
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -155,8 +156,9 @@ impl Opening {
             closed: BTreeMap::new(),
             floor: PerStream([u64::MAX; 4]),
             head: None,
-            known: marked,
-            tail_lost: false,
+            known: marked.unwrap_or_default(),
+            // Without the marks nothing tells a head that lost its tail from a whole one.
+            tail_lost: marked.is_none() && !abouts.is_empty(),
             alarms: Vec::new(),
             quarantined: Vec::new(),
         };
@@ -410,6 +412,10 @@ impl Opening {
             .map(|(_, ordinal)| ordinal)
             .max()
             .unwrap_or(0);
+        // Before there is a segment: a store with one and without marks was damaged.
+        if let Err(error) = self.marks.begin(&last) {
+            tracing::warn!(%error, "cannot write the marks");
+        }
         let mut chain = Chain {
             layout: self.layout,
             clock,
