@@ -212,10 +212,7 @@ impl Chain {
         ordinal: u64,
         sealed: Option<(u64, Closed)>,
     ) -> Result<(), SegmentError> {
-        let is_made = self
-            .spare
-            .take()
-            .is_some_and(|spare| spare.is_made(ordinal));
+        let is_made = self.spare.take().is_some_and(|spare| spare.made(ordinal));
         let Layout {
             dir, cache_bytes, ..
         } = &self.layout;
@@ -490,7 +487,7 @@ impl Spare {
     }
 
     /// Waits until it is done; whether it is good for this number.
-    fn is_made(self, ordinal: u64) -> bool {
+    fn made(self, ordinal: u64) -> bool {
         matches!(self.thread.join(), Ok(Ok(()))) && self.ordinal == ordinal
     }
 }
