@@ -213,7 +213,7 @@ fn zones_places_and_hours_that_cannot_be_counted_on_are_named() {
     for (found, expected) in [
         (
             zone("points = [[0.2, 0.2], [0.8, 0.8], [0.8, 0.2], [0.2, 0.8]]"),
-            "camera[0].zone[0].points = [[0.2, 0.2], [0.8, 0.8], [0.8, 0.2], [0.2, 0.…: its sides cross each other",
+            "camera[0].zone[0].points = [[0.2, 0.2], [0.8, 0.8], [0.8, 0.2], [0.2, 0.8]]: its sides cross each other",
         ),
         (
             zone("points = [[0.2, 0.2], [0.8, 1.8], [0.8, 0.2]]"),
@@ -232,7 +232,9 @@ fn zones_places_and_hours_that_cannot_be_counted_on_are_named() {
             "expected more than `dwell_s`",
         ),
         (
-            zone("[[camera.zone]]\nid = \"till\"\npoints = [[0.1, 0.1], [0.4, 0.1], [0.4, 0.6]]"),
+            zone(
+                "points = [[0.1, 0.1], [0.4, 0.1], [0.4, 0.6]]\n[[camera.zone]]\nid = \"till\"\npoints = [[0.1, 0.1], [0.4, 0.1], [0.4, 0.6]]",
+            ),
             "another zone of this camera has this id already",
         ),
         (
