@@ -41,7 +41,7 @@ pub async fn connect(at: At) {
     };
     let mut rig = Rig::start(&broker.config(), Arc::default());
     let status = rig.until("connected", connected).await;
-    assert_eq!(status.message, "");
+    assert_eq!(status.message.en, "");
     let last = rig.stop().await.counters;
     let failed = last.failed_attempts + last.connections_lost;
     assert_eq!((last.connections, failed), (1, 0));
@@ -385,9 +385,9 @@ pub async fn tls(at: At) {
         .until("a TLS error", |status| status.state == LinkState::TlsError)
         .await;
     assert!(
-        status.message.contains("uplink.cert_file"),
+        status.message.en.contains("uplink.cert_file"),
         "{}",
-        status.message
+        status.message.en
     );
     rig.stop().await;
     config.cert_file = Some(file("client.pem"));

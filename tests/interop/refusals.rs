@@ -69,7 +69,11 @@ pub async fn wrong_password(at: At) {
             assert_eq!(status.state, LinkState::Disconnected);
         }
     }
-    assert!(status.message.contains("password"), "{}", status.message);
+    assert!(
+        status.message.en.contains("password"),
+        "{}",
+        status.message.en
+    );
     rig.stop().await;
     assert_eq!(queue.pending(), 5);
     put(&file, &format!("{PASSWORD}\n"));
@@ -106,16 +110,16 @@ pub async fn wrong_version(at: At) {
         at.gap("its port for MQTT 5 closes the connection without a word");
         assert_eq!(status.state, LinkState::Disconnected);
         assert!(
-            status.message.contains("uplink.protocol"),
+            status.message.en.contains("uplink.protocol"),
             "{}",
-            status.message
+            status.message.en
         );
     } else {
         assert_eq!(status.state, LinkState::Refused);
         assert!(
-            status.message.contains(not) && status.message.contains(but),
+            status.message.en.contains(not) && status.message.en.contains(but),
             "{}",
-            status.message
+            status.message.en
         );
     }
     rig.stop().await;
