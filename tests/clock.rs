@@ -52,9 +52,9 @@ fn seconds_between(from: &str, to: &str) -> i64 {
 }
 
 #[test]
-fn line_intervals_cover_every_second_once_and_every_crossing_once() {
+fn intervals_cover_every_second_and_every_frame_once() {
     undisturbed(|shop| {
-        let mut meter = IntervalMeter::new(Duration::from_secs(60), 1, shop.clock.now());
+        let mut meter = IntervalMeter::new(Duration::from_secs(60), shop.clock.now());
         let mut done = Vec::new();
         for frame in 1..=2100 {
             if frame == 1000 {
@@ -64,14 +64,10 @@ fn line_intervals_cover_every_second_once_and_every_crossing_once() {
             let now = shop.clock.now();
             done.extend(meter.tick(now, CameraState::Ok));
             meter.frame(now, 0);
-            if frame % 100 == 0 {
-                meter.crossing(0, Direction::In);
-            }
         }
         done.push(meter.close(shop.clock.now(), CameraState::Ok));
         let covered = done.iter().map(|one| one.to.duration_since(one.from));
         shop.tell("covered", covered.sum::<SignedDuration>());
-        shop.tell("in", done.iter().map(|one| one.lines[0].0).sum::<u64>());
         shop.tell(
             "frames",
             done.iter().map(|one| one.quality.frames).sum::<u64>(),
@@ -332,6 +328,7 @@ fn cross(outbox: &Outbox, shop: &Shop<'_>, direction: Direction) {
             track: 1,
             from: "street".into(),
             to: "shop".into(),
+            class: None,
         }),
     };
     let receipt = footfall::event::Sink::submit(outbox, draft).unwrap();
@@ -407,7 +404,7 @@ fn summer_time_is_no_jump() {
         let meters = Meters::default();
         let (now, zone) = (shop.clock.now(), TimeZone::get(zone).unwrap());
         let mut counting = Counting::new(&settings, &zone, now, meters.quality()).unwrap();
-        let mut meter = IntervalMeter::new(Duration::from_secs(60), 1, now);
+        let mut meter = IntervalMeter::new(Duration::from_secs(60), now);
         for second in 1..=7200 {
             shop.pass(1);
             let now = shop.clock.now();

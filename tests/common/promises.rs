@@ -254,7 +254,7 @@ impl Promises {
         faults.extend(STREAMS.into_iter().filter_map(|stream| {
             let mut numbers = lost.iter().filter(|key| key.0 == stream).map(|key| key.1);
             let first = numbers.next()?;
-            let last = numbers.last().unwrap_or(first);
+            let last = numbers.next_back().unwrap_or(first);
             Some(format!("lost of {stream}: from {first} to {last}"))
         }));
         if let Err(error) = outbox.close() {

@@ -1,5 +1,6 @@
 //! The box of the soak: what the daemon is made of, but for cameras and antennas.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -11,8 +12,8 @@ use footfall::command::handlers::{Call, Handler, Nature, Work};
 use footfall::command::key::PrivateKey;
 use footfall::config::schema;
 use footfall::event::{
-    Body, CameraState, DeviceHealth, Direction, Draft, LineCrossed, LineInterval, Receipt, Sink,
-    Stream,
+    Body, CameraState, DeviceHealth, Direction, Draft, InOut, LineCrossed, LineInterval, Receipt,
+    Sink, Stream,
 };
 use footfall::outbox::{Options, Outbox, PerStream, Queue};
 use footfall::sensor::vision::count::interval::IntervalMeter;
@@ -51,6 +52,8 @@ pub struct House {
     /// The technician's session.
     session: axum::http::HeaderMap,
     meter: IntervalMeter,
+    /// Since the meter's interval began.
+    crossed: InOut,
     radio: Meters,
     counting: Counting,
     receipts: Vec<Receipt>,
@@ -137,7 +140,8 @@ impl House {
             today: Today::open(&dir, identity(), shop.shared()),
             gate: Gate::new(access, shop.shared()),
             session: axum::http::HeaderMap::new(),
-            meter: IntervalMeter::new(Duration::from_secs(60), 1, now),
+            meter: IntervalMeter::new(Duration::from_secs(60), now),
+            crossed: InOut::default(),
             radio,
             counting,
             receipts: Vec::new(),
@@ -194,13 +198,14 @@ impl House {
             Direction::In => ("street", "shop"),
             Direction::Out => ("shop", "street"),
         };
-        self.meter.crossing(0, direction);
+        self.crossed.add(direction);
         let body = Body::LineCrossed(LineCrossed {
             line: "door".into(),
             direction,
             track: fastrand::u64(..),
             from: from.into(),
             to: to.into(),
+            class: None,
         });
         self.submit("camera/entrance", shop, body);
     }
@@ -211,12 +216,15 @@ impl House {
         self.meter.frame(now, 0);
         if let Some(one) = self.meter.tick(now, CameraState::Ok) {
             let time = |moment| identity().local_time(moment);
+            let crossed = std::mem::take(&mut self.crossed);
             let body = Body::LineInterval(LineInterval {
                 line: "door".into(),
                 from: time(one.from),
                 to: time(one.to),
-                inward: one.lines[0].0,
-                outward: one.lines[0].1,
+                open: None,
+                inward: crossed.inward,
+                outward: crossed.outward,
+                classes: BTreeMap::new(),
                 quality: one.quality,
             });
             self.submit("camera/entrance", shop, body);
