@@ -208,6 +208,7 @@ impl Chain {
         let last = self.shared.state().last();
         let start = last.0.map(|last| last + 1);
         let about = About {
+            ordinal: None,
             start,
             limit: self.layout.segment_events,
             created: self.clock.now().wall.as_second(),

@@ -65,6 +65,14 @@ impl Kind {
     }
 }
 
+/// Number of the segment in this directory, whatever kind it is.
+#[must_use]
+pub fn ordinal(segment: &Path) -> Option<u64> {
+    let name = segment.file_name()?.to_str()?;
+    let prefixed = |kind: Kind| name.strip_prefix(kind.prefix())?.parse().ok();
+    Kind::ALL.into_iter().find_map(prefixed)
+}
+
 /// Every segment directory: what it is and its number. Other names are nobody's business here.
 ///
 /// # Errors
@@ -75,10 +83,10 @@ pub fn list(dir: &Path) -> io::Result<Vec<(Kind, u64)>> {
         let entry = entry?;
         let name = entry.file_name();
         let Some(name) = name.to_str() else { continue };
-        let parsed = Kind::ALL.into_iter().find_map(|kind| {
-            let ordinal = name.strip_prefix(kind.prefix())?.parse().ok()?;
-            Some((kind, ordinal))
-        });
+        let kind = Kind::ALL
+            .into_iter()
+            .find(|kind| name.starts_with(kind.prefix()));
+        let parsed = kind.zip(ordinal(Path::new(name)));
         if let Some(parsed) = parsed
             && entry.file_type()?.is_dir()
         {
