@@ -224,6 +224,7 @@ impl Chain {
         let start = last.0.map(|last| last + 1);
         let now = self.clock.now();
         let about = About {
+            ordinal: None,
             start,
             limit: self.layout.segment_events,
             created: now.wall.as_second(),

@@ -243,6 +243,7 @@ impl Chain {
             sources.push(Source { dir, about, keep });
         }
         let about = About {
+            ordinal: None,
             start: PerStream::new(|stream| {
                 let starts = sources.iter().map(|one| one.about.start[stream.index()]);
                 starts.min().unwrap_or(1)
