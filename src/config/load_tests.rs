@@ -253,7 +253,7 @@ fn zones_places_and_hours_that_cannot_be_counted_on_are_named() {
         ),
         (
             with("[[place]]\nid = \"shop\"\nlines = [\"entrance/door\"]\nreset = \"4\""),
-            "place[0].reset = 4: expected a time of day",
+            "place[0].reset = \"4\": expected a time of day",
         ),
         (
             with("[hours]\nmon = [\"9-17\"]"),

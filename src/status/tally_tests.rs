@@ -235,6 +235,8 @@ impl Shop {
         }
         self.tally.take_all(&self.events, &placing);
         assert!(!self.tally.is_outdated(&placing), "once is enough");
+        let now = crate::clock::Clock::now(&self.clock);
+        let _ = self.tally.places_mut().tick(now, &self.identity, None);
         let mut tally = self.tally.clone();
         let today = tally.today(&placing);
         tally.turn_to(&today);
