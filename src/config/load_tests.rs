@@ -253,13 +253,16 @@ fn zones_places_and_hours_that_cannot_be_counted_on_are_named() {
         ),
         (
             with("[[place]]\nid = \"shop\"\nlines = [\"entrance/door\"]\nreset = \"4\""),
-            "place[0].reset = 4: expected a time of day",
+            "place[0].reset = \"4\": expected a time of day",
         ),
         (
             with("[hours]\nmon = [\"9-17\"]"),
             "hours.mon = [\"9-17\"]: \"9-17\" is no period",
         ),
-        (with("[hours]\nmonday = [\"09:00-17:00\"]"), "hours.monday"),
+        (
+            with("[hours]\nmonday = [\"09:00-17:00\"]"),
+            ":20: hours.monday = [\"09:00-17:00\"]: no such key (did you mean `mon`?)",
+        ),
     ] {
         assert!(
             found.len() == 1 && found[0].contains(expected),
