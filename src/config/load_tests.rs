@@ -259,7 +259,10 @@ fn zones_places_and_hours_that_cannot_be_counted_on_are_named() {
             with("[hours]\nmon = [\"9-17\"]"),
             "hours.mon = [\"9-17\"]: \"9-17\" is no period",
         ),
-        (with("[hours]\nmonday = [\"09:00-17:00\"]"), "hours.monday"),
+        (
+            with("[hours]\nmonday = [\"09:00-17:00\"]"),
+            ":20: hours.monday = [\"09:00-17:00\"]: no such key (did you mean `mon`?)",
+        ),
     ] {
         assert!(
             found.len() == 1 && found[0].contains(expected),
