@@ -37,11 +37,12 @@ pub(in crate::uplink) fn of(cause: Cause, broker: &str, detail: &str) -> Words {
         Cause::ClosedEarly => Words::new(
             format!(
                 "{broker} closed the connection before it accepted it{en}: check that it is an MQTT broker of the version in \
-                 uplink.protocol, and whether the port expects TLS (mqtts:// in uplink.broker, with a client certificate if it asks for one) or none (mqtt://)"
+                 uplink.protocol, and whether the port expects TLS (mqtts:// in uplink.broker, with a client certificate if it asks for one) or none (mqtt://); \
+                 also user name and password"
             ),
             format!(
                 "{broker} 在接受之前就关闭了连接{zh}：请确认它是 MQTT 服务器且版本与 uplink.protocol 一致，并检查该端口需要 TLS（uplink.broker 写 \
-                 mqtts://，必要时配置客户端证书）还是不用 TLS（mqtt://）"
+                 mqtts://，必要时配置客户端证书）还是不用 TLS（mqtt://），以及用户名和密码"
             ),
         ),
         Cause::Cut => Words::new(
