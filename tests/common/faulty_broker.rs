@@ -246,6 +246,8 @@ impl Line {
         let connect = loop {
             match self.next_packet().await? {
                 Some(Packet::Connect(connect)) => break connect,
+                // As a broker of MQTT 5 may: it closes.
+                Some(Packet::Probe) => return Err(Gone),
                 Some(other) => {
                     self.broken(format!("{other:?} before CONNECT"));
                     return Err(Gone);
@@ -275,7 +277,9 @@ impl Line {
             format!("{}/state", self.base),
             br#"{"online":false}"#.to_vec(),
         );
-        if connect.will.as_ref() != Some(&will) {
+        // The connection that only makes the broker forget its session leaves at once, without a will.
+        let forgets = connect.clean_start && connect.will.is_none();
+        if connect.will.as_ref() != Some(&will) && !forgets {
             self.broken(format!("the will is {:?}", connect.will));
         }
         if connect.keep_alive == 0 || connect.client_id.is_empty() {
@@ -285,7 +289,7 @@ impl Line {
 
     async fn handle(&mut self, packet: Packet) -> Result<(), Gone> {
         match packet {
-            Packet::Connect(_) => {
+            Packet::Connect(_) | Packet::Probe => {
                 self.broken("a second CONNECT");
                 Err(Gone)
             }

@@ -5,11 +5,21 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packet {
     Connect(Connect),
+    /// A CONNECT of MQTT 3.1.1: the box asks what the broker speaks after it was closed without a word.
+    Probe,
     Publish(Publish),
-    PubAck { id: u16, reason: u8 },
-    Subscribe { id: u16, filters: Vec<String> },
+    PubAck {
+        id: u16,
+        reason: u8,
+    },
+    Subscribe {
+        id: u16,
+        filters: Vec<String>,
+    },
     PingReq,
-    Disconnect { reason: u8 },
+    Disconnect {
+        reason: u8,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +57,7 @@ pub fn read(buffer: &mut Vec<u8>) -> Result<Option<Packet>, String> {
         return Err(format!("flags {flags} in a packet of type {kind}"));
     }
     let packet = match kind {
+        1 if body.0.starts_with(b"\x00\x04MQTT\x04") => return Ok(Some(Packet::Probe)),
         1 => Packet::Connect(body.connect()?),
         3 => Packet::Publish(body.publish(flags, length)?),
         4 => {
