@@ -101,6 +101,8 @@ fn draft(stream: Stream, text: String) -> Draft {
             reason: Some(text),
         }),
         Stream::Interval => Body::LineInterval(LineInterval {
+            open: None,
+            classes: Default::default(),
             line: text,
             from: String::new(),
             to: String::new(),
@@ -120,6 +122,7 @@ fn draft(stream: Stream, text: String) -> Draft {
             track: 1,
             from: "street".into(),
             to: "shop".into(),
+            class: None,
         }),
     };
     Draft {

@@ -76,6 +76,7 @@ fn draft(track: u64) -> Draft {
             track,
             from: "street".into(),
             to: "shop".into(),
+            class: None,
         }),
     }
 }

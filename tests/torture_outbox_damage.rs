@@ -58,6 +58,7 @@ fn draft(stream: Stream, text: String) -> Draft {
             track: 1,
             from: "street".into(),
             to: "shop".into(),
+            class: None,
         }),
         _ => Body::DeviceHealth(DeviceHealth {
             rss_bytes: text.len() as u64,

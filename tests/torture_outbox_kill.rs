@@ -64,6 +64,7 @@ fn draft(stream: Stream, text: String) -> Draft {
             track: 1,
             from: "street".into(),
             to: "shop".into(),
+            class: None,
         }),
     };
     Draft {

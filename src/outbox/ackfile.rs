@@ -14,7 +14,7 @@ use crate::durable;
 use crate::event::Stream;
 
 /// Size of one slot, bytes.
-const SLOT: u64 = 64 * 1024;
+pub const SLOT: u64 = 64 * 1024;
 /// Ranges of one stream that fit: a frame, the generation, four marks and counts, 16 bytes a range.
 const RANGES: usize = 1000;
 const TAG: [u8; 4] = *b"FfA1";

@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use super::about::{About, Sealed};
 use super::ackfile::{AckFile, Acks};
@@ -41,8 +42,8 @@ pub struct Layout {
     pub cache_bytes: u64,
     /// Events in one segment, at most.
     pub segment_events: u64,
-    /// Seconds after which a segment with events is sealed.
-    pub segment_age_s: i64,
+    /// Age at which a segment with events is sealed.
+    pub segment_age: Duration,
     /// Newest sealed segments that stay even when they are acknowledged.
     pub kept_segments: usize,
     /// What all files may take, bytes; `None`: what suits the file system.
@@ -57,6 +58,8 @@ pub struct Chain {
     pub acks: AckFile,
     pub marks: Marks,
     pub gaps: Gaps,
+    /// The file says otherwise: it must be written before the number of a planned report goes to another alarm.
+    pub gaps_differ: bool,
     /// Number of this start of the outbox.
     pub epoch: u32,
     /// Number of the commit that comes next.
@@ -68,6 +71,8 @@ pub struct Chain {
     pub unbegun: Option<u64>,
     /// Facts of the head.
     pub about: About,
+    /// How old the head was at a moment (time since boot). Only a start asks the wall clock for its age.
+    pub age: (Duration, Duration),
     /// The segment after the head.
     pub spare: Option<Spare>,
     /// What is durable in the head.
@@ -89,6 +94,9 @@ impl Chain {
     /// [`SegmentError`]; the head must then be reopened.
     pub fn append(&mut self, events: &PerStream<Vec<Vec<u8>>>) -> Result<(), SegmentError> {
         let adding: u64 = events.0.iter().map(|events| events.len() as u64).sum();
+        if self.gaps_differ {
+            self.note(self.gaps.clone())?;
+        }
         let stored = self.stored();
         if stored > 0 && stored + adding > self.about.limit {
             self.rotate()?;
@@ -169,8 +177,9 @@ impl Chain {
     /// # Errors
     /// [`SegmentError`]; the head must then be reopened.
     pub fn rotate_by_age(&mut self) -> Result<(), SegmentError> {
-        let age = self.clock.now().wall.as_second() - self.about.created;
-        if age >= self.layout.segment_age_s && self.stored() > 0 {
+        let (age, then) = self.age;
+        let since = self.clock.now().boot.saturating_sub(then);
+        if age.saturating_add(since) >= self.layout.segment_age && self.stored() > 0 {
             self.rotate()?;
         }
         Ok(())
@@ -213,10 +222,12 @@ impl Chain {
         }
         let last = self.shared.state().last();
         let start = last.0.map(|last| last + 1);
+        let now = self.clock.now();
         let about = About {
+            ordinal: None,
             start,
             limit: self.layout.segment_events,
-            created: self.clock.now().wall.as_second(),
+            created: now.wall.as_second(),
             epochs: vec![(self.epoch, start)],
             sealed: None,
         };
@@ -224,6 +235,7 @@ impl Chain {
         layout::rename(dir, Kind::New, Kind::Segment, ordinal)?;
         let segment = Segment::open_made(&Kind::Segment.path(dir, ordinal), *cache_bytes)?;
         self.about = about;
+        self.age = (Duration::ZERO, now.boot);
         self.ordinal = ordinal;
         self.unbegun = None;
         self.present = PerStream::default();
@@ -250,6 +262,10 @@ impl Chain {
     /// [`SegmentError`].
     pub fn resume(&mut self, ordinal: u64, segment: Segment) -> Result<(), SegmentError> {
         let last = self.shared.state().last();
+        let now = self.clock.now();
+        // Made in the future: then the wall clock was wrong then or is now, and nobody knows the age.
+        let age = u64::try_from(now.wall.as_second() - self.about.created).unwrap_or(0);
+        self.age = (Duration::from_secs(age), now.boot);
         self.ordinal = ordinal;
         self.set_head(segment, None);
         if self.about.epochs.len() >= EPOCHS && self.stored() > 0 {
@@ -403,8 +419,7 @@ impl Chain {
             gaps.add(stream, lost, GapReason::Corruption);
         }
         gaps.unreport(&unacked[Stream::Alarm]);
-        gaps.store(&dir.join(layout::GAPS))?;
-        self.gaps = gaps;
+        self.note(gaps)?;
         let mut state = self.shared.state();
         if saved.iter().any(|(_, set)| set.total() > 0) {
             let present = saved;
@@ -437,10 +452,20 @@ impl Chain {
         }
         let planned = gaps.plan(alarms.last + 1, &alarms.acked);
         if !planned.is_empty() {
-            gaps.store(&self.layout.dir.join(layout::GAPS))?;
-            self.gaps = gaps;
+            self.note(gaps)?;
         }
         Ok(planned)
+    }
+
+    /// Makes these the losses that are known, durably.
+    ///
+    /// # Errors
+    /// Any I/O error; then those from before still are.
+    pub fn note(&mut self, gaps: Gaps) -> io::Result<()> {
+        gaps.store(&self.layout.dir.join(layout::GAPS))?;
+        self.gaps = gaps;
+        self.gaps_differ = false;
+        Ok(())
     }
 }
 

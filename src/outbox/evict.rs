@@ -155,8 +155,7 @@ impl Chain {
         // What was reported in an alarm that goes is reported again.
         gaps.unreport(&lost[Stream::Alarm]);
         gaps.join(&reported);
-        gaps.store(&self.layout.dir.join(layout::GAPS))?;
-        self.gaps = gaps;
+        self.note(gaps)?;
         let mut state = self.shared.state();
         for (stream, lost) in lost.iter() {
             state.streams[stream].acked.extend(lost);
@@ -244,6 +243,7 @@ impl Chain {
             sources.push(Source { dir, about, keep });
         }
         let about = About {
+            ordinal: None,
             start: PerStream::new(|stream| {
                 let starts = sources.iter().map(|one| one.about.start[stream.index()]);
                 starts.min().unwrap_or(1)

@@ -96,7 +96,7 @@ impl Outbox {
             dir: options.dir,
             cache_bytes: options.cache_bytes,
             segment_events: options.segment_events.max(1),
-            segment_age_s: i64::try_from(options.segment_age.as_secs()).unwrap_or(i64::MAX),
+            segment_age: options.segment_age,
             kept_segments: options.kept_segments,
             quota_bytes: options.quota_bytes,
         };

@@ -76,6 +76,12 @@ pub fn parse(name: &OsStr) -> Option<(Kind, u64)> {
     })
 }
 
+/// Number of the segment in this directory, whatever kind it is.
+#[must_use]
+pub fn ordinal(segment: &Path) -> Option<u64> {
+    parse(segment.file_name()?).map(|(_, ordinal)| ordinal)
+}
+
 /// Every segment directory: what it is and its number. Other names are nobody's business here.
 ///
 /// # Errors

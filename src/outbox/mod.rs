@@ -43,7 +43,7 @@ mod writer;
 
 pub use handle::{Options, Outbox};
 pub use inspect::{NamedStat, StatReport, StreamReport, VerifyReport, dump, stat, verify};
-pub use ranges::PerStream;
+pub use ranges::{PerStream, RangeSet};
 pub use recovery::Recovery;
 
 use std::io;
@@ -162,5 +162,7 @@ pub trait Queue: Send + Sync + 'static {
 
 #[cfg(test)]
 mod damage_tests;
+#[cfg(test)]
+mod model_tests;
 #[cfg(test)]
 mod tests;

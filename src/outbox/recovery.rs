@@ -1,8 +1,9 @@
 //! Opening the outbox: what is there, what is missing, and with which numbers to go on.
 //!
 //! Sealed segments are believed by their `about`; damage in them is found when they are read. The head is
-//! read whole. Its tail is lost when it holds less than the marks or the acknowledgements prove; then every
-//! stream goes on above its reservation, because any number up to there may have been given out.
+//! read whole. Its tail is lost when it holds less than the marks or the acknowledgements prove, and may be when the
+//! marks cannot be read; then every stream goes on above its reservation, because any number up to there may have been
+//! given out.
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -175,8 +176,9 @@ impl Opening {
             closed: BTreeMap::new(),
             floor: PerStream([u64::MAX; 4]),
             head: None,
-            known: marked,
-            tail_lost: false,
+            known: marked.unwrap_or_default(),
+            // Without the marks nothing tells a head that lost its tail from a whole one.
+            tail_lost: marked.is_none() && !abouts.is_empty(),
             alarms: Vec::new(),
             quarantined: Vec::new(),
         };
@@ -399,11 +401,12 @@ impl Opening {
                 |n| n <= alarm.last && (!alarm.absent.contains(n) || alarm.acked.contains(n));
             gap.report = gap.report.filter(|&n| made(n));
         }
-        // Below the oldest segment everything is settled.
+        // Below the oldest segment everything is settled once the cloud has the report, which may still be given up.
         let floor = self.floor;
+        let settled = |report| alarm.acked.contains(report);
         self.gaps
             .0
-            .retain(|gap| gap.report.is_none() || gap.last >= floor[gap.stream]);
+            .retain(|gap| gap.last >= floor[gap.stream] || !gap.report.is_some_and(settled));
         let noted = self.gaps.missing();
         for (stream, state) in streams.iter() {
             let lost = state
@@ -431,6 +434,7 @@ impl Opening {
             (true, None) => self.known[stream] + self.layout.segment_events.max(DEFAULT_LIMIT),
         });
         let streams = PerStream::new(|stream| self.place(stream, last[stream]));
+        let stored = self.gaps.clone();
         self.find_gaps(&streams);
         let mut state = State {
             closed: std::mem::take(&mut self.closed),
@@ -455,12 +459,17 @@ impl Opening {
             .map(|(_, ordinal)| ordinal)
             .max()
             .unwrap_or(0);
+        // Before there is a segment: a store with one and without marks was damaged.
+        if let Err(error) = self.marks.begin(&last) {
+            tracing::warn!(%error, "cannot write the marks");
+        }
         let mut chain = Chain {
             layout: self.layout,
             clock,
             shared: Arc::new(Shared::new(state)),
             acks: self.ack_file,
             marks: self.marks,
+            gaps_differ: self.gaps != stored,
             gaps: self.gaps,
             epoch: self.epoch,
             commit: 1,
@@ -469,6 +478,7 @@ impl Opening {
             ordinal: next,
             unbegun: Some(next),
             about: About::unknown(&PerStream::default()),
+            age: Default::default(),
             present: PerStream::default(),
             alarms: self.alarms,
             space,

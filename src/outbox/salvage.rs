@@ -167,6 +167,7 @@ mod tests {
 
     fn about() -> About {
         About {
+            ordinal: None,
             start: [1; 4],
             limit: 1000,
             created: 0,

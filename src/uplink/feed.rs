@@ -8,9 +8,11 @@ use tokio::sync::watch;
 use tokio::task;
 
 use super::batch::{Batch, Packed, PayloadLimit, pack};
+use super::encoding::Encoding;
 use super::route::Route;
 use crate::event::Stream;
 use crate::outbox::{OutboxError, Queue, Stored};
+use crate::words::Words;
 
 /// Payloads whose events are read at once.
 const PAYLOADS: usize = 8;
@@ -21,12 +23,14 @@ pub(super) enum FeedError {
     /// The outbox is closed for good.
     Closed,
     /// May pass; plain words.
-    Trouble(String),
+    Trouble(Words),
 }
 
 /// See the module.
 pub(super) struct Feed {
     queue: Arc<dyn Queue>,
+    /// Of payloads, where it makes them smaller.
+    encoding: Encoding,
     /// Delivered, but not yet acknowledged to the outbox. Bounded: nothing more is sent while it cannot be emptied.
     delivered: Vec<(Stream, RangeInclusive<u64>)>,
     /// Read already, one for each route at most.
@@ -44,9 +48,10 @@ struct Ahead {
 }
 
 impl Feed {
-    pub(super) fn new(queue: Arc<dyn Queue>) -> Self {
+    pub(super) fn new(queue: Arc<dyn Queue>, encoding: Encoding) -> Self {
         Self {
             queue,
+            encoding,
             delivered: Vec::new(),
             ahead: Vec::new(),
         }
@@ -88,7 +93,7 @@ impl Feed {
         let most = ahead.events.len().min(max_events);
         let events = ahead.events.get(..most).unwrap_or_default();
         let skip = |sequence| self.queue.is_acked(route.stream, sequence);
-        let mut packed = pack(route, ahead.after, events, limit, skip);
+        let mut packed = pack(route, ahead.after, events, limit, self.encoding, skip);
         ahead.after = packed.upto;
         let packed_events = events.partition_point(|event| event.sequence <= packed.upto);
         ahead.events.drain(..packed_events);
@@ -110,7 +115,7 @@ impl Feed {
     ) -> Result<Ahead, FeedError> {
         let queue = self.queue.clone();
         let stream = route.stream;
-        blocking("reading the outbox", move || {
+        blocking(("reading the outbox", "读取事件库"), move || {
             let last = queue.stat(stream).last.min(end);
             let mut from = after;
             // Long acknowledged stretches lie behind an event that is set aside: no need to read them.
@@ -151,8 +156,10 @@ impl Feed {
                 Ok(()) => self.delivered.pop(),
                 Err(OutboxError::Closed) => return Err(FeedError::Closed),
                 Err(error) => {
-                    let what = format!("acknowledging to the outbox failed: {error}");
-                    return Err(FeedError::Trouble(what));
+                    return Err(FeedError::Trouble(Words::new(
+                        format!("acknowledging to the outbox failed: {error}"),
+                        format!("更新事件库失败：{error}"),
+                    )));
                 }
             };
         }
@@ -161,13 +168,19 @@ impl Feed {
 }
 
 async fn blocking<T: Send + 'static>(
-    what: &'static str,
+    (en, zh): (&'static str, &'static str),
     work: impl FnOnce() -> Result<T, OutboxError> + Send + 'static,
 ) -> Result<T, FeedError> {
     match task::spawn_blocking(work).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(OutboxError::Closed)) => Err(FeedError::Closed),
-        Ok(Err(error)) => Err(FeedError::Trouble(format!("{what} failed: {error}"))),
-        Err(_) => Err(FeedError::Trouble(format!("{what} panicked; see the log"))),
+        Ok(Err(error)) => Err(FeedError::Trouble(Words::new(
+            format!("{en} failed: {error}"),
+            format!("{zh}失败：{error}"),
+        ))),
+        Err(_) => Err(FeedError::Trouble(Words::new(
+            format!("{en} panicked; see the log"),
+            format!("{zh}时程序出错；请查看日志"),
+        ))),
     }
 }

@@ -85,6 +85,7 @@ pub fn draft(stream: Stream, size: usize) -> Draft {
             track: 1,
             from: "street".into(),
             to: "shop".into(),
+            class: None,
         }),
     };
     Draft {

@@ -35,11 +35,14 @@ fn camera(clock: &Arc<FakeClock>, sink: &Arc<Collected>, open: Opener) -> Counti
     };
     CountingCamera {
         id: "door".into(),
-        lines: vec![LineNames {
-            id: "line".into(),
-            left: "outside".into(),
-            right: "inside".into(),
-        }],
+        subjects: Subjects {
+            lines: vec![LineNames {
+                id: "line".into(),
+                left: "outside".into(),
+                right: "inside".into(),
+            }],
+            ..Subjects::default()
+        },
         house: House {
             identity,
             clock: Arc::clone(clock) as SharedClock,
@@ -50,17 +53,20 @@ fn camera(clock: &Arc<FakeClock>, sink: &Arc<Collected>, open: Opener) -> Counti
             let settings = PipelineSettings {
                 threshold: 0.5,
                 first_track: 1,
-                lines: Vec::new(),
+                scene: Default::default(),
             };
             Ok(Pipeline::new(Box::new(Nobody), settings))
         }),
         max_fps: None,
         delivery: Delivery::Each,
         frozen_after: Some(Duration::from_secs(10)),
-        interval: Duration::from_secs(60),
+        periods: Periods {
+            sums: Duration::from_secs(60),
+            maps: Duration::from_secs(900),
+        },
         health: HealthCell::starting(clock.now()),
         live: Live::default(),
-        preview: PreviewCell::new(Vec::new()),
+        preview: PreviewCell::new(Vec::new(), Vec::new()),
     }
 }
 

@@ -1,19 +1,12 @@
-//! One camera's way from a frame to counted crossings: detector, tracker, line counters. Synchronous and without a
+//! One camera's way from a frame to counted crossings and visits: detector, tracker, counters. Synchronous and without a
 //! clock, so that `run`, `replay` and the demo count alike.
 
 use std::time::Duration;
 
-use super::count::line::{Crossing, LineCounter, LineSettings};
+use super::count::scene::{Counted, Scene, SceneSettings};
 use super::track::{Settings, Tracker};
 use super::{Detection, Detector, VisionError};
 use crate::sensor::camera::Frame;
-
-/// A crossing of line number `line`, in the order of the settings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LineCrossing {
-    pub line: usize,
-    pub crossing: Crossing,
-}
 
 /// What to look for and where to count it.
 #[derive(Clone, Debug)]
@@ -22,7 +15,7 @@ pub struct PipelineSettings {
     pub threshold: f32,
     /// Tracks are numbered from here; must not have been used since boot.
     pub first_track: u64,
-    pub lines: Vec<LineSettings>,
+    pub scene: SceneSettings,
 }
 
 /// Detector, tracker and counters of one camera.
@@ -30,9 +23,7 @@ pub struct Pipeline {
     detector: Box<dyn Detector>,
     detections: Vec<Detection>,
     tracker: Tracker,
-    lines: Vec<LineCounter>,
-    crossings: Vec<LineCrossing>,
-    counted: Vec<Crossing>,
+    scene: Scene,
 }
 
 impl Pipeline {
@@ -45,47 +36,31 @@ impl Pipeline {
                 Settings::with_threshold(settings.threshold),
                 settings.first_track,
             ),
-            lines: settings.lines.into_iter().map(LineCounter::new).collect(),
-            crossings: Vec::new(),
-            counted: Vec::new(),
+            scene: Scene::new(settings.scene),
         }
     }
 
-    /// Takes one frame; returns what it let cross. Frames must come in the order of their time.
+    /// Takes one frame; returns what it came to. Frames must come in the order of their time.
     ///
     /// # Errors
     /// [`VisionError`] when inference fails; the frame is then as if it had not been seen.
-    pub fn process(&mut self, frame: &Frame) -> Result<&[LineCrossing], VisionError> {
+    pub fn process(&mut self, frame: &Frame) -> Result<&Counted, VisionError> {
         self.detector.detect(frame, &mut self.detections)?;
         self.tracker.step(frame.at, &self.detections);
-        Ok(self.count(frame.at, (frame.width, frame.height)))
+        let size = (frame.width, frame.height);
+        Ok(self.scene.step(frame.at, &self.tracker, size))
     }
 
     /// Ends all tracks: the recording is over, or the camera was lost.
-    pub fn finish(&mut self, at: Duration) -> &[LineCrossing] {
+    pub fn finish(&mut self, at: Duration) -> &Counted {
         self.tracker.finish();
         // Nobody walks any more; only what is counted on leaving is still due, and that needs no picture.
-        self.count(at, (1, 1))
+        self.scene.step(at, &self.tracker, (1, 1))
     }
 
-    fn count(&mut self, at: Duration, size: (u32, u32)) -> &[LineCrossing] {
-        self.crossings.clear();
-        for (line, counter) in self.lines.iter_mut().enumerate() {
-            self.counted.clear();
-            counter.step(
-                at,
-                self.tracker.tracks(),
-                self.tracker.ended(),
-                size,
-                &mut self.counted,
-            );
-            let crossings = self
-                .counted
-                .iter()
-                .map(|&crossing| LineCrossing { line, crossing });
-            self.crossings.extend(crossings);
-        }
-        &self.crossings
+    /// The counters.
+    pub const fn scene(&mut self) -> &mut Scene {
+        &mut self.scene
     }
 
     /// The detections of the latest frame, weak ones included.
