@@ -459,9 +459,16 @@ impl Opening {
             .map(|(_, ordinal)| ordinal)
             .max()
             .unwrap_or(0);
-        // Before there is a segment: a store with one and without marks was damaged.
-        if let Err(error) = self.marks.begin(&last) {
-            tracing::warn!(%error, "cannot write the marks");
+        // Before there is a segment: a store with one and without marks was damaged. And after the losses: numbers that are
+        // skipped must not be looked for at the next start.
+        let mut gaps_differ = self.gaps != stored;
+        let noted = match gaps_differ {
+            true => self.gaps.store(&self.layout.dir.join(GAPS)),
+            false => Ok(()),
+        };
+        gaps_differ &= noted.is_err();
+        if let Err(error) = noted.and_then(|()| self.marks.begin(&last)) {
+            tracing::warn!(%error, "cannot write what was found");
         }
         let mut chain = Chain {
             layout: self.layout,
@@ -469,7 +476,7 @@ impl Opening {
             shared: Arc::new(Shared::new(state)),
             acks: self.ack_file,
             marks: self.marks,
-            gaps_differ: self.gaps != stored,
+            gaps_differ,
             gaps: self.gaps,
             epoch: self.epoch,
             commit: 1,
