@@ -132,16 +132,15 @@ fn draft(stream: Stream, text: String) -> Draft {
     }
 }
 
-/// Rounds of a hundred events: two alarms, the other streams alike. Waits until they are durable.
+/// Rounds of 101 events: two alarms, the other streams alike. Waits until they are durable.
 fn store(outbox: &Outbox, rounds: std::ops::Range<usize>) {
     for round in rounds {
         let lower = [Stream::Count, Stream::Interval, Stream::Diagnostic];
-        let receipts: Vec<_> = (0..100)
+        let receipts: Vec<_> = (0..101)
             .map(|n| {
-                let stream = if n % 50 == 0 {
-                    Stream::Alarm
-                } else {
-                    lower[n % 3]
+                let stream = match n {
+                    99.. => Stream::Alarm,
+                    _ => lower[n % 3],
                 };
                 let text = format!("{round}-{n}-{}", "x".repeat(200));
                 outbox.submit(draft(stream, text)).unwrap()
@@ -352,8 +351,10 @@ fn a_disk_that_stays_full_is_drained_while_it_is_full_and_counting_goes_on() {
     reader.drain(&outbox);
     let lost = reader.check(&outbox);
     assert!(lost[&Stream::Diagnostic] > 0);
-    assert!(lost[&Stream::Diagnostic] >= lost[&Stream::Interval]);
-    assert!(lost[&Stream::Interval] >= lost[&Stream::Count]);
+    // Without a byte to write with, segments go whole: of each stream the same number, but for their ends.
+    let ends = reader.gaps.len();
+    assert!(lost[&Stream::Diagnostic] + ends >= lost[&Stream::Interval]);
+    assert!(lost[&Stream::Interval] + ends >= lost[&Stream::Count]);
     assert_eq!(lost[&Stream::Alarm], 0);
     // Still the same process, and still full.
     store(&outbox, 380..390);
@@ -410,7 +411,7 @@ fn sources_do_not_wait_for_ever_and_what_gives_way_is_told_of() {
     // Takes the reserve, too, as soon as it is given up: there is nothing left to make room with.
     let waiting = fill_for_good(&disk, &outbox);
     // Without the alarms.
-    let submitted = 98 + waiting.len() as u64 + 1150 + 20 + 98;
+    let submitted = 99 + waiting.len() as u64 + 1150 + 20 + 99;
     // More than the queue holds.
     for _ in 0..1150 {
         drop(outbox.submit(draft(Stream::Count, "waits".into())).unwrap());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::layout::{Kind, ordinals};
+use super::layout::{Kind, MARKS, ordinals};
 use super::tests::{draft, gaps, identity, open, read_all, submit, tempdir, wait};
 use super::{Outbox, verify};
 use crate::event::{GapReason, Stream};
@@ -327,4 +327,25 @@ fn looking_changes_nothing_and_names_what_is_wrong() {
     assert_eq!(files(dir.path()), names);
     let after: Vec<_> = names.iter().map(|path| fs::read(path).unwrap()).collect();
     assert!(after == before);
+}
+
+#[test]
+fn skipped_numbers_are_never_given_out_even_when_older_marks_come_back() {
+    let dir = tempdir();
+    let truth = fill(dir.path());
+    let marks = dir.path().join(MARKS);
+    let old = fs::read(&marks).unwrap();
+    // Without the marks the numbers up to the reservation are skipped and noted as such.
+    fs::remove_file(&marks).unwrap();
+    let (outbox, skipped) = open(dir.path(), SEGMENT);
+    assert!(!skipped.gaps.is_empty());
+    drop(outbox);
+    overwrite(&marks, &old);
+    let (outbox, again) = open(dir.path(), SEGMENT);
+    for stream in Stream::ALL {
+        assert!(again.last[stream] >= skipped.last[stream], "{stream}");
+    }
+    outbox.close().unwrap();
+    drop(outbox);
+    assert_eq!(account(dir.path(), &truth), 0);
 }

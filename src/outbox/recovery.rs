@@ -428,10 +428,15 @@ impl Opening {
         lock: File,
         space: Space,
     ) -> Result<(Chain, Recovery), SegmentError> {
-        let last = PerStream::new(|stream| match (self.tail_lost, &self.acked) {
-            (false, _) => self.known[stream],
-            (true, Some(_)) => self.known[stream].max(self.reserved[stream]),
-            (true, None) => self.known[stream] + self.layout.segment_events.max(DEFAULT_LIMIT),
+        // What was noted as gone or skipped is never given out, even where older marks came back.
+        let noted = self.gaps.missing();
+        let last = PerStream::new(|stream| {
+            let last = match (self.tail_lost, &self.acked) {
+                (false, _) => self.known[stream],
+                (true, Some(_)) => self.known[stream].max(self.reserved[stream]),
+                (true, None) => self.known[stream] + self.layout.segment_events.max(DEFAULT_LIMIT),
+            };
+            last.max(noted[stream].last().unwrap_or(0))
         });
         let streams = PerStream::new(|stream| self.place(stream, last[stream]));
         let stored = self.gaps.clone();
