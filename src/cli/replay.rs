@@ -12,12 +12,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::exit::{self, Failure};
-use crate::config::schema::{Camera, Line};
+use crate::config::schema::{Camera, DetectorKind, Line};
 use crate::event::{CameraState, Direction, Quality};
 use crate::sensor::camera::decimate::Decimator;
 use crate::sensor::camera::{self, FileSpec, Frame, Next};
 use crate::sensor::vision::pipeline::{LineCrossing, Pipeline};
-use crate::sensor::vision::runtime;
 use crate::status::tally::InOut;
 use crate::{app, config};
 
@@ -47,6 +46,8 @@ pub struct Args {
 struct Summary {
     /// Frames analysed.
     frames: u64,
+    /// Frames among them on which people were looked for: those on which something moved, and now and then another.
+    looked: u64,
     /// Length of the recording.
     seconds: f64,
     /// Frames analysed per second of the recording.
@@ -83,6 +84,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut chosen = choose(&loaded.config.camera, args.camera.as_deref())?.clone();
     if let Some(model) = &args.model {
         chosen.model.clone_from(model);
+        chosen.detector = DetectorKind::Model;
     }
     let spec = FileSpec {
         path: args.clip.clone(),
@@ -91,8 +93,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // The recording first: its faults are found in no time, a model takes a moment to load.
     let mut source = camera::open(&spec)?;
     let total = camera::probe(&spec).ok().and_then(|info| info.frames);
-    let runtime = runtime::load(loaded.config.vision.onnxruntime.as_deref())?;
-    let (mut pipeline, threshold) = app::pipeline(&loaded.config, &chosen, &runtime, 1)?;
+    let (mut pipeline, threshold) = app::pipeline(&loaded.config, &chosen, 1)?;
     let mut boxes = match &args.boxes {
         Some(path) => Some(BufWriter::new(File::create(path).with_context(|| {
             format!(
@@ -119,7 +120,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             break;
         }
         frames += 1;
-        crossings.extend(crossed(frame.at, pipeline.process(&frame)?, &chosen.line));
+        crossings.extend(crossed(frame.at, pipeline.process(&mut frame)?, &chosen.line));
         if let Some(out) = &mut boxes {
             write_boxes(out, &pipeline, &frame, threshold)?;
         }
@@ -144,6 +145,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let summary = Summary {
         frames,
+        looked: pipeline.looked(),
         seconds,
         fps,
         lines: sums(&chosen.line, &crossings),

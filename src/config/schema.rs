@@ -225,8 +225,22 @@ pub struct Camera {
     pub picture_fps: f64,
     /// Frames analysed per second at most, 0.2..=60; absent: all of them.
     pub fps: Option<f64>,
-    /// A model's name (`models/NAME.toml`) or the path of a manifest.
+    /// Who finds people on the picture.
+    #[serde(default)]
+    pub detector: DetectorKind,
+    /// A model's name (`models/NAME.toml`) or the path of a manifest; needed unless `detector` is `motion`.
+    #[serde(default)]
     pub model: String,
+    /// Which pictures people are looked for on.
+    #[serde(default)]
+    pub gate: Gate,
+    /// Share of a person's box that must move for them to be counted from then on, 0..=0.9; 0: people who never moved
+    /// are people, too.
+    #[serde(default)]
+    pub min_moving_share: f64,
+    /// Of `detector = "motion"`: the smallest person, as a share of the picture's area, 0.0005..=0.5.
+    #[serde(default = "two_percent")]
+    pub min_area: f64,
     /// Score from which a detection may start a track, 0.01..=0.99; absent: the manifest's.
     pub threshold: Option<f64>,
     /// Which classes count as a person.
@@ -237,6 +251,32 @@ pub struct Camera {
     pub anchor: Anchor,
     #[serde(default)]
     pub line: Vec<Line>,
+}
+
+/// Who finds people on a camera's picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DetectorKind {
+    /// The model.
+    #[default]
+    Model,
+    /// Whatever moves and is large enough is a person.
+    Motion,
+}
+
+/// Which of a camera's pictures people are looked for on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Gate {
+    /// Those on which something moves; the others now and then.
+    #[default]
+    Motion,
+    /// All of them.
+    Off,
+}
+
+fn two_percent() -> f64 {
+    0.02
 }
 
 fn vga() -> [u32; 2] {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::fault::{Fault, nearest};
 use super::load::Places;
-use super::schema::{Camera, Config, Line, Status, Uplink};
+use super::schema::{Camera, Config, DetectorKind, Line, Status, Uplink};
 use crate::sensor::camera::rtsp;
 use crate::sensor::{Flaw, is_id, scanner};
 
@@ -220,7 +220,14 @@ fn camera(key: &str, camera: &Camera, faults: &mut Faulty<'_, '_>) {
     if let Some(threshold) = camera.threshold {
         faults.range(&format!("{key}.threshold"), threshold, 0.01, 0.99);
     }
-    if camera.model.is_empty() {
+    let shares = [
+        ("min_moving_share", camera.min_moving_share, 0.0, 0.9),
+        ("min_area", camera.min_area, 0.0005, 0.5),
+    ];
+    for (name, value, least, most) in shares {
+        faults.range(&format!("{key}.{name}"), value, least, most);
+    }
+    if camera.model.is_empty() && camera.detector == DetectorKind::Model {
         faults.add(
             &format!("{key}.model"),
             "expected a model's name, such as \"yolox-nano-416\", or the path of a manifest",

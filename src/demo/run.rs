@@ -29,6 +29,7 @@ use crate::sensor::vision::VisionError;
 use crate::sensor::vision::manifest::Manifest;
 use crate::sensor::vision::pipeline::{Pipeline, PipelineSettings};
 use crate::sensor::vision::runtime::{self, Runtime};
+use crate::sensor::vision::scene::SceneSettings;
 use crate::sensor::vision::session::OnnxDetector;
 use crate::sensor::{HealthCell, House, Roster, Sensor};
 use crate::status;
@@ -260,8 +261,9 @@ fn pipeline(line: &schema::Line, runtime: &Runtime) -> Result<Pipeline, VisionEr
         threshold: manifest.threshold,
         first_track: 1,
         lines: vec![app::line_settings(line, schema::Anchor::BottomCenter)],
+        scene: SceneSettings::default(),
     };
-    Ok(Pipeline::new(Box::new(detector), settings))
+    Ok(Pipeline::new(Some(Box::new(detector)), settings))
 }
 
 /// Runs the camera on a thread of its own and shows how far it is.

@@ -198,7 +198,7 @@ impl CountingCamera {
                         self.trouble(shift, CameraState::Frozen, words::frozen());
                         continue;
                     }
-                    self.look_at(&frame, now, dropped, shift)?;
+                    self.look_at(&mut frame, now, dropped, shift)?;
                     self.live.fps.set(rate.frame(now.boot));
                 }
                 Taken::Timeout if now.boot.saturating_sub(last_frame) > LOST_AFTER => {
@@ -232,7 +232,7 @@ impl CountingCamera {
     /// Finds, follows and counts on one picture.
     fn look_at(
         &self,
-        frame: &Frame,
+        frame: &mut Frame,
         now: Stamp,
         dropped: u64,
         shift: &mut Shift,

@@ -7,6 +7,7 @@ use super::*;
 use crate::clock::{Clock, FakeClock, SharedClock};
 use crate::event::{Collected, Identity};
 use crate::sensor::vision::pipeline::PipelineSettings;
+use crate::sensor::vision::scene::SceneSettings;
 use crate::sensor::vision::{Detection, Detector};
 
 /// Sees nobody.
@@ -51,8 +52,9 @@ fn camera(clock: &Arc<FakeClock>, sink: &Arc<Collected>, open: Opener) -> Counti
                 threshold: 0.5,
                 first_track: 1,
                 lines: Vec::new(),
+                scene: SceneSettings::default(),
             };
-            Ok(Pipeline::new(Box::new(Nobody), settings))
+            Ok(Pipeline::new(Some(Box::new(Nobody)), settings))
         }),
         max_fps: None,
         delivery: Delivery::Each,

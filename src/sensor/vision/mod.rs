@@ -1,13 +1,16 @@
-//! From frames to crossings: detector, tracker, counting.
+//! From frames to crossings: scene, detector, tracker, counting.
 
+pub mod background;
 pub mod bilinear;
 pub mod count;
 pub mod decode;
+pub mod gate;
 pub mod letterbox;
 pub mod manifest;
 pub mod nms;
 pub mod pipeline;
 pub mod runtime;
+pub mod scene;
 pub mod session;
 pub mod track;
 

@@ -1,9 +1,10 @@
-//! One camera's way from a frame to counted crossings: detector, tracker, line counters. Synchronous and without a
-//! clock, so that `run`, `replay` and the demo count alike.
+//! One camera's way from a frame to counted crossings: scene, detector, tracker, line counters. Synchronous and without
+//! a clock, so that `run`, `replay` and the demo count alike.
 
 use std::time::Duration;
 
 use super::count::line::{Crossing, LineCounter, LineSettings};
+use super::scene::{Scene, SceneSettings};
 use super::track::{Settings, Tracker};
 use super::{Detection, Detector, VisionError};
 use crate::sensor::camera::Frame;
@@ -23,12 +24,17 @@ pub struct PipelineSettings {
     /// Tracks are numbered from here; must not have been used since boot.
     pub first_track: u64,
     pub lines: Vec<LineSettings>,
+    pub scene: SceneSettings,
 }
 
-/// Detector, tracker and counters of one camera.
+/// Scene, detector, tracker and counters of one camera.
 pub struct Pipeline {
-    detector: Box<dyn Detector>,
+    scene: Scene,
+    /// `None`: what moves is a person.
+    detector: Option<Box<dyn Detector>>,
     detections: Vec<Detection>,
+    /// Frames on which people were looked for.
+    looked: u64,
     tracker: Tracker,
     lines: Vec<LineCounter>,
     crossings: Vec<LineCrossing>,
@@ -36,11 +42,14 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
+    /// Without a detector everything that moves and is large enough is a person.
     #[must_use]
-    pub fn new(detector: Box<dyn Detector>, settings: PipelineSettings) -> Self {
+    pub fn new(detector: Option<Box<dyn Detector>>, settings: PipelineSettings) -> Self {
         Self {
+            scene: Scene::new(settings.scene),
             detector,
             detections: Vec::new(),
+            looked: 0,
             tracker: Tracker::new(
                 Settings::with_threshold(settings.threshold),
                 settings.first_track,
@@ -53,11 +62,24 @@ impl Pipeline {
 
     /// Takes one frame; returns what it let cross. Frames must come in the order of their time.
     ///
+    /// A frame on which nothing moves is passed over: tracks and counters stay as they are until the next look, which
+    /// takes the time between into account.
+    ///
     /// # Errors
     /// [`VisionError`] when inference fails; the frame is then as if it had not been seen.
-    pub fn process(&mut self, frame: &Frame) -> Result<&[LineCrossing], VisionError> {
-        self.detector.detect(frame, &mut self.detections)?;
-        self.tracker.step(frame.at, &self.detections);
+    pub fn process(&mut self, frame: &mut Frame) -> Result<&[LineCrossing], VisionError> {
+        self.crossings.clear();
+        if !self.scene.look(frame, self.tracker.tracks()) {
+            return Ok(&self.crossings);
+        }
+        self.looked += 1;
+        match &mut self.detector {
+            Some(detector) => detector.detect(frame, &mut self.detections)?,
+            None => self.scene.movers(&mut self.detections),
+        }
+        let may_begin = |found: &Detection| self.scene.moves(&found.rect);
+        self.tracker
+            .step_where(frame.at, &self.detections, may_begin);
         Ok(self.count(frame.at, (frame.width, frame.height)))
     }
 
@@ -88,7 +110,7 @@ impl Pipeline {
         &self.crossings
     }
 
-    /// The detections of the latest frame, weak ones included.
+    /// The detections of the latest frame that was looked at, weak ones included.
     #[must_use]
     pub fn detections(&self) -> &[Detection] {
         &self.detections
@@ -98,5 +120,17 @@ impl Pipeline {
     #[must_use]
     pub const fn tracker(&self) -> &Tracker {
         &self.tracker
+    }
+
+    /// The scene, to look at.
+    #[must_use]
+    pub const fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
+    /// Frames so far on which people were looked for; the others were passed over.
+    #[must_use]
+    pub const fn looked(&self) -> u64 {
+        self.looked
     }
 }
