@@ -16,8 +16,9 @@ use crate::sensor::camera::{self, CameraError, FileSpec};
 use crate::sensor::counting::{CountingCamera, Delivery, LineNames, Live, Opener};
 use crate::sensor::vision::count::line::LineSettings;
 use crate::sensor::vision::pipeline::{Pipeline, PipelineSettings};
+use crate::sensor::vision::privacy::Polygon;
 use crate::sensor::vision::runtime;
-use crate::sensor::vision::scene::SceneSettings;
+use crate::sensor::vision::scene::{LEAST_FPS, SceneSettings};
 use crate::sensor::vision::session::OnnxDetector;
 use crate::sensor::vision::{Detector, VisionError, manifest};
 use crate::sensor::{Fitted, HealthCell, House};
@@ -51,9 +52,7 @@ pub fn pipeline(
         }
         DetectorKind::Motion => (None, MOTION_THRESHOLD),
     };
-    let threshold = camera
-        .threshold
-        .map_or(usual, |threshold| threshold as f32);
+    let threshold = camera.threshold.map_or(usual, |threshold| threshold as f32);
     let lines = camera
         .line
         .iter()
@@ -74,7 +73,18 @@ fn scene_settings(camera: &schema::Camera) -> SceneSettings {
         gate: camera.gate == Gate::Motion,
         min_moving_share: camera.min_moving_share as f32,
         min_area: camera.min_area as f32,
+        masks: camera.mask.iter().map(polygon).collect(),
+        // A rate that was asked for is no fault.
+        least_fps: [camera.fps, camera.idle_fps]
+            .into_iter()
+            .flatten()
+            .fold(LEAST_FPS, |least, fps| least.min(0.6 * fps as f32)),
     }
+}
+
+fn polygon(mask: &schema::Mask) -> Polygon {
+    let corner = |point: &[f64; 2]| point.map(|share| share as f32);
+    mask.points.iter().map(corner).collect()
 }
 
 /// A line of the config as the counter wants it.
@@ -157,6 +167,7 @@ impl CameraShop {
             open: opener(camera, &house.clock, &live),
             pipeline: Box::new(make),
             max_fps: camera.fps,
+            idle_fps: camera.idle_fps,
             delivery: Delivery::Newest,
             frozen_after: camera.file.is_none().then_some(FROZEN_AFTER),
             interval: INTERVAL,

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -14,7 +16,7 @@ use serde::Serialize;
 use super::exit::{self, Failure};
 use crate::config::schema::{Camera, DetectorKind, Line};
 use crate::event::{CameraState, Direction, Quality};
-use crate::sensor::camera::decimate::Decimator;
+use crate::sensor::camera::decimate::{Decimator, Idle};
 use crate::sensor::camera::{self, FileSpec, Frame, Next};
 use crate::sensor::vision::pipeline::{LineCrossing, Pipeline};
 use crate::status::tally::InOut;
@@ -107,6 +109,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let bar = progress(total);
     let mut crossings = Vec::new();
     let mut decimator = Decimator::new(chosen.fps);
+    let lively = Arc::new(AtomicBool::new(false));
+    let mut idle = Idle::new(chosen.idle_fps, &lively);
+    let mut status = CameraState::Ok;
     let (mut frame, mut frames, mut last) = (Frame::default(), 0u64, Duration::ZERO);
     let mut all_frames = 0u64;
     loop {
@@ -114,13 +119,22 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             bar.inc(1);
             all_frames += 1;
             last = at;
-            decimator.keep(at)
+            decimator.keep(at) && idle.keep(at)
         })?;
         if next == Next::End {
             break;
         }
         frames += 1;
-        crossings.extend(crossed(frame.at, pipeline.process(&mut frame)?, &chosen.line));
+        crossings.extend(crossed(
+            frame.at,
+            pipeline.process(&mut frame)?,
+            &chosen.line,
+        ));
+        lively.store(pipeline.lively(frame.at), Ordering::Relaxed);
+        // The first fault stays: nobody watches a recording to its end.
+        if status == CameraState::Ok {
+            status = pipeline.scene().state();
+        }
         if let Some(out) = &mut boxes {
             write_boxes(out, &pipeline, &frame, threshold)?;
         }
@@ -153,7 +167,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         zones: BTreeMap::new(),
         tracks: pipeline.tracker().started(),
         quality: Quality {
-            status: CameraState::Ok,
+            status,
             fps,
             frames,
             dropped: 0,

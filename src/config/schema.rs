@@ -225,6 +225,8 @@ pub struct Camera {
     pub picture_fps: f64,
     /// Frames analysed per second at most, 0.2..=60; absent: all of them.
     pub fps: Option<f64>,
+    /// The same while nothing moves and nobody is followed, 0.2..=60; absent: as always.
+    pub idle_fps: Option<f64>,
     /// Who finds people on the picture.
     #[serde(default)]
     pub detector: DetectorKind,
@@ -249,8 +251,18 @@ pub struct Camera {
     /// Point of a person's box that is held against lines.
     #[serde(default)]
     pub anchor: Anchor,
+    /// What is painted over before anything looks at the picture.
+    #[serde(default)]
+    pub mask: Vec<Mask>,
     #[serde(default)]
     pub line: Vec<Line>,
+}
+
+/// `[[camera.mask]]`: a part of the picture that must not be seen.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct Mask {
+    /// The corners of a polygon, three at least, each `[x, y]` as fractions of the picture.
+    pub points: Vec<[f64; 2]>,
 }
 
 /// Who finds people on a camera's picture.

@@ -217,6 +217,9 @@ fn camera(key: &str, camera: &Camera, faults: &mut Faulty<'_, '_>) {
     if let Some(fps) = camera.fps {
         faults.range(&format!("{key}.fps"), fps, 0.2, 60.0);
     }
+    if let Some(fps) = camera.idle_fps {
+        faults.range(&format!("{key}.idle_fps"), fps, 0.2, 60.0);
+    }
     if let Some(threshold) = camera.threshold {
         faults.range(&format!("{key}.threshold"), threshold, 0.01, 0.99);
     }
@@ -238,6 +241,15 @@ fn camera(key: &str, camera: &Camera, faults: &mut Faulty<'_, '_>) {
             &format!("{key}.classes"),
             "expected at least one class name, such as [\"person\"]",
         );
+    }
+    for (index, mask) in camera.mask.iter().enumerate() {
+        let fraction = |v: &f64| (0.0..=1.0).contains(v);
+        if !(3..=64).contains(&mask.points.len()) || !mask.points.iter().flatten().all(fraction) {
+            faults.add(
+                &format!("{key}.mask[{index}].points"),
+                "expected 3 to 64 corners as fractions of the picture, such as [[0.0, 0.0], [0.2, 0.0], [0.2, 0.3]]",
+            );
+        }
     }
     let mut ids = BTreeSet::new();
     for (index, one) in camera.line.iter().enumerate() {

@@ -245,6 +245,7 @@ fn camera(
         }),
         pipeline: Box::new(move || pipeline(&line, &runtime)),
         max_fps: None,
+        idle_fps: None,
         delivery: Delivery::Each,
         frozen_after: None,
         interval: Duration::from_secs(60),

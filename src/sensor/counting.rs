@@ -8,6 +8,7 @@ mod tests;
 mod words;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
@@ -15,7 +16,7 @@ use tracing::{debug, info, warn};
 pub use self::live::Live;
 
 use self::capture::Capture;
-use self::live::Rate;
+use self::live::{Effort, Rate};
 use super::camera::frozen::Frozen;
 use super::camera::live::Taken;
 use super::camera::preview::PreviewCell;
@@ -70,6 +71,8 @@ pub struct CountingCamera {
     pub pipeline: PipelineMaker,
     /// Frames analysed per second at most.
     pub max_fps: Option<f64>,
+    /// The same while nothing moves and nobody is followed.
+    pub idle_fps: Option<f64>,
     pub delivery: Delivery,
     /// A picture that stays the same for so long is a fault; `None` for recordings, which may be still.
     pub frozen_after: Option<Duration>,
@@ -154,8 +157,15 @@ impl CountingCamera {
             };
             return self.analyse(pull, || 0, shift, stop);
         }
-        let capture = Capture::start(&self.id, source, quit, &self.house.clock, self.max_fps)
-            .map_err(|why| format!("no thread for the camera: {why}"))?;
+        let capture = Capture::start(
+            &self.id,
+            source,
+            quit,
+            &self.house.clock,
+            self.max_fps,
+            (self.idle_fps, &self.live),
+        )
+        .map_err(|why| format!("no thread for the camera: {why}"))?;
         let take = |frame: &mut Frame| capture.slot.take(frame, LOOK_UP);
         let watched = self.analyse(take, || capture.slot.stats().dropped, shift, stop);
         if !capture.end(CAPTURE_ENDS_WITHIN) {
@@ -178,6 +188,7 @@ impl CountingCamera {
         let mut watched = Watched::default();
         let mut last_frame = self.house.clock.now().boot;
         let mut rate = Rate::default();
+        let mut effort = Effort::begin();
         let mut still = self.frozen_after.map(Frozen::new);
         let mut dropped_before = 0;
         while !stop.asked() {
@@ -200,6 +211,7 @@ impl CountingCamera {
                     }
                     self.look_at(&mut frame, now, dropped, shift)?;
                     self.live.fps.set(rate.frame(now.boot));
+                    effort.add_to(&self.live.cpu_ms);
                 }
                 Taken::Timeout if now.boot.saturating_sub(last_frame) > LOST_AFTER => {
                     self.live.fps.set(0.0);
@@ -237,6 +249,7 @@ impl CountingCamera {
         dropped: u64,
         shift: &mut Shift,
     ) -> Result<(), String> {
+        let looked_before = shift.pipeline.looked();
         let (crossings, failed) = match shift.pipeline.process(frame) {
             Ok(crossings) => (crossings.to_vec(), false),
             Err(why) => {
@@ -245,13 +258,27 @@ impl CountingCamera {
                 (Vec::new(), true)
             }
         };
-        shift.meter.frame(now, dropped);
+        let state = shift.pipeline.scene().state();
         if !failed {
             self.preview.offer(frame, &shift.pipeline);
-            self.fine(shift);
+            shift.state = state;
+            self.say(state, words::seen(state));
+        }
+        // A picture that shows nothing is no coverage.
+        if !state.blind() {
+            shift.meter.frame(now, dropped);
         }
         self.report(now, &crossings, shift)?;
+        self.live
+            .lively
+            .store(shift.pipeline.lively(frame.at), Ordering::Relaxed);
         self.live.frames.add(1);
+        self.live
+            .looked
+            .add(shift.pipeline.looked() - looked_before);
+        self.live
+            .motion
+            .set(f64::from(shift.pipeline.scene().motion().share));
         self.live.failed.add(u64::from(failed));
         let tracks = shift.pipeline.tracker().tracks().iter();
         self.live
@@ -328,11 +355,6 @@ impl CountingCamera {
             .map_err(|why| why.to_string())
     }
 
-    fn fine(&self, shift: &mut Shift) {
-        shift.state = CameraState::Ok;
-        self.say(CameraState::Ok, words::counting());
-    }
-
     fn trouble(&self, shift: &mut Shift, state: CameraState, words: Words) {
         shift.state = state;
         self.say(state, words);
@@ -342,7 +364,7 @@ impl CountingCamera {
     fn say(&self, state: CameraState, words: Words) {
         let (health, reason) = match state {
             CameraState::Ok => (State::Ok, None),
-            CameraState::Lost | CameraState::Frozen => (State::Trouble, Some(words.en.clone())),
+            _ => (State::Trouble, Some(words.en.clone())),
         };
         let now = self.house.clock.now();
         if !self.health.set(health, words, now) {
@@ -350,6 +372,9 @@ impl CountingCamera {
         }
         match &reason {
             None => info!(camera = self.id, "camera counts"),
+            Some(why) if state == CameraState::Slow || state == CameraState::Moved => {
+                warn!(camera = self.id, ?state, why, "camera counts badly");
+            }
             Some(why) => warn!(camera = self.id, ?state, why, "camera does not count"),
         }
         let body = Body::CameraStatus(CameraStatus {

@@ -9,6 +9,8 @@ pub mod letterbox;
 pub mod manifest;
 pub mod nms;
 pub mod pipeline;
+pub mod privacy;
+pub mod quality;
 pub mod runtime;
 pub mod scene;
 pub mod session;

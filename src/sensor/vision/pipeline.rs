@@ -128,9 +128,18 @@ impl Pipeline {
         &self.scene
     }
 
+    /// Whether anything moves or anybody is followed: then every frame is wanted.
+    #[must_use]
+    pub fn lively(&self, at: Duration) -> bool {
+        self.scene.lively(at) || !self.tracker.tracks().is_empty()
+    }
+
     /// Frames so far on which people were looked for; the others were passed over.
     #[must_use]
     pub const fn looked(&self) -> u64 {
         self.looked
     }
 }
+
+#[cfg(test)]
+mod tests;

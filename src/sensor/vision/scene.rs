@@ -1,9 +1,15 @@
-//! What is known of a picture before anybody is looked for on it: what moves, and whether a look is worth it.
+//! What is known of a picture before anybody is looked for on it: what must not be seen, what moves, whether a look is
+//! worth it, and whether the camera still sees its scene.
+
+use std::time::Duration;
 
 use super::background::{Background, Blob, Motion};
 use super::gate::Gate;
+use super::privacy::{Polygon, PrivacyMask};
+use super::quality::Monitor;
 use super::track::Track;
 use super::{Detection, Rect};
+use crate::event::CameraState;
 use crate::sensor::camera::Frame;
 
 /// How a scene is looked at.
@@ -15,7 +21,14 @@ pub struct SceneSettings {
     pub min_moving_share: f32,
     /// Smallest moving area that is a person where movement is all there is to go by, as a share of the picture.
     pub min_area: f32,
+    /// Painted over before anything looks at the picture.
+    pub masks: Vec<Polygon>,
+    /// Fewer frames a second are too few to follow people.
+    pub least_fps: f32,
 }
+
+/// People are counted well from five frames a second on; below this they are not followed any more.
+pub const LEAST_FPS: f32 = 3.0;
 
 impl Default for SceneSettings {
     fn default() -> Self {
@@ -23,6 +36,8 @@ impl Default for SceneSettings {
             gate: true,
             min_moving_share: 0.0,
             min_area: 0.02,
+            masks: Vec::new(),
+            least_fps: LEAST_FPS,
         }
     }
 }
@@ -33,6 +48,9 @@ pub struct Scene {
     background: Background,
     motion: Motion,
     gate: Gate,
+    privacy: PrivacyMask,
+    monitor: Monitor,
+    state: CameraState,
     blobs: Vec<Blob>,
 }
 
@@ -41,27 +59,44 @@ const SCORE: f32 = 0.9;
 
 impl Scene {
     #[must_use]
-    pub fn new(settings: SceneSettings) -> Self {
+    pub fn new(mut settings: SceneSettings) -> Self {
         Self {
-            settings,
             background: Background::default(),
             motion: Motion::default(),
             gate: Gate::default(),
+            privacy: PrivacyMask::new(std::mem::take(&mut settings.masks)),
+            monitor: Monitor::new(settings.least_fps),
+            state: CameraState::Ok,
             blobs: Vec::new(),
+            settings,
         }
     }
 
-    /// Takes the next picture; returns whether people should be looked for on it.
-    pub fn look(&mut self, frame: &Frame, tracks: &[Track]) -> bool {
+    /// Takes the next picture and paints over what must not be seen; returns whether people should be looked for on it.
+    pub fn look(&mut self, frame: &mut Frame, tracks: &[Track]) -> bool {
+        self.privacy.paint(frame);
         self.motion = self.background.look(frame);
+        self.state = self.monitor.look(frame.at, self.background.small());
         let opens = self.gate.opens(frame.at, &self.motion, tracks);
         opens || !self.settings.gate
+    }
+
+    /// How the camera is doing, as far as its pictures tell.
+    #[must_use]
+    pub const fn state(&self) -> CameraState {
+        self.state
     }
 
     /// What moved on the latest picture.
     #[must_use]
     pub const fn motion(&self) -> &Motion {
         &self.motion
+    }
+
+    /// Whether anything moved within the latest moments before `at`.
+    #[must_use]
+    pub fn lively(&self, at: Duration) -> bool {
+        self.gate.lively(at)
     }
 
     /// Whether enough of the box moves for a track to begin there.

@@ -170,3 +170,6 @@ fn scaled(rect: &Rect, by: f32) -> Rect {
         y1: rect.y1 * by,
     }
 }
+
+#[cfg(test)]
+mod tests;

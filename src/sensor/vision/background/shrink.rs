@@ -28,7 +28,11 @@ impl Small {
     /// Pixels of the large picture along the side of one of the small.
     #[must_use]
     pub const fn factor(&self) -> f32 {
-        if self.block == 0 { 1.0 } else { self.block as f32 }
+        if self.block == 0 {
+            1.0
+        } else {
+            self.block as f32
+        }
     }
 
     /// Whether the frame has the size of the one before.
@@ -37,7 +41,7 @@ impl Small {
     }
 
     /// Replaces the picture; `false` when the frame is no picture, and then nothing is in here.
-    pub(super) fn shrink(&mut self, frame: &Frame) -> bool {
+    pub fn shrink(&mut self, frame: &Frame) -> bool {
         let (width, height) = (frame.width as usize, frame.height as usize);
         if width == 0 || height == 0 || frame.rgb.len() != width * height * 3 {
             *self = Self::default();

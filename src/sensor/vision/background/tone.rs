@@ -67,9 +67,8 @@ fn curve(samples: &[(f32, f32)]) -> Tone {
     let typical = median(&mut all);
     let mut known: [Option<f32>; LEVELS] = Default::default();
     for (known, shifts) in known.iter_mut().zip(&mut of_level) {
-        *known = trimmed_mean(shifts).filter(|shift| {
-            shift.abs() <= REACH && (shift - typical).abs() <= SPREAD
-        });
+        *known = trimmed_mean(shifts)
+            .filter(|shift| shift.abs() <= REACH && (shift - typical).abs() <= SPREAD);
     }
     let mut curve = [0.0; LEVELS];
     for (level, shift) in curve.iter_mut().enumerate() {
@@ -92,7 +91,11 @@ fn trimmed_mean(shifts: &mut [f32]) -> Option<f32> {
         return None;
     }
     let middle = median(shifts);
-    let near = || shifts.iter().filter(|shift| (**shift - middle).abs() <= INLIER);
+    let near = || {
+        shifts
+            .iter()
+            .filter(|shift| (**shift - middle).abs() <= INLIER)
+    };
     let count = near().count() as f32;
     (count >= SUPPORT * shifts.len() as f32).then(|| near().sum::<f32>() / count)
 }
