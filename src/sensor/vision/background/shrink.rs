@@ -2,8 +2,9 @@
 
 use crate::sensor::camera::Frame;
 
-/// About so many pixels are left: 320 x 240.
+/// So many pixels are left, 320 x 240, or a few more.
 const PIXELS: f64 = 76_800.0;
+const A_FEW_MORE: f64 = 0.05;
 
 /// A small picture: three planes of 0..=255, rows top to bottom.
 #[derive(Clone, Debug, Default)]
@@ -49,8 +50,8 @@ impl Small {
         }
         if !self.fits(frame) {
             self.of = (frame.width, frame.height);
-            let factor = ((width * height) as f64 / PIXELS).sqrt().round() as usize;
-            self.block = factor.clamp(1, width.min(height));
+            let factor = ((width * height) as f64 / PIXELS).sqrt() - A_FEW_MORE;
+            self.block = (factor.ceil() as usize).clamp(1, width.min(height));
             (self.width, self.height) = (width / self.block, height / self.block);
             self.planes = std::array::from_fn(|_| vec![0.0; self.width * self.height]);
             self.sums = vec![0; self.width * 3];

@@ -9,12 +9,12 @@
 use super::shrink::Small;
 
 /// Every so many pixels one is a sample; prime, so that no column is taken again and again.
-const STRIDE: usize = 17;
+const STRIDE: usize = 29;
 /// Levels of brightness that have a shift of their own, each of so many grey levels.
 const LEVELS: usize = 16;
 const LEVEL: f32 = 256.0 / LEVELS as f32;
 /// A level with fewer samples takes the shift of those next to it.
-const FEWEST: usize = 24;
+const FEWEST: usize = 16;
 /// Samples this near to the median, in grey levels, did not move.
 const INLIER: f32 = 4.0;
 /// So many of a level's samples must not have moved, or it says nothing.

@@ -1,17 +1,17 @@
 use super::*;
 use crate::sensor::camera::Frame;
 
-const WIDTH: usize = 120;
-const HEIGHT: usize = 90;
+const WIDTH: usize = 240;
+const HEIGHT: usize = 180;
 
 /// Shelves, boxes and a floor, drawn from a seed; looked at from `(dx, dy)` pixels aside.
 fn scene(seed: u64, (dx, dy): (usize, usize)) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(seed);
     let (width, height) = (WIDTH + 80, HEIGHT + 80);
     let mut grey = vec![120_u8; width * height];
-    for _ in 0..60 {
+    for _ in 0..70 {
         let (x, y) = (random.usize(..width), random.usize(..height));
-        let (w, h) = (random.usize(6..30), random.usize(6..30));
+        let (w, h) = (random.usize(10..60), random.usize(10..60));
         let level = random.u8(40..220);
         for row in y..(y + h).min(height) {
             grey[row * width + x..row * width + (x + w).min(width)].fill(level);
@@ -74,7 +74,7 @@ impl Feed {
 #[test]
 fn each_fault_is_said_within_a_minute_and_taken_back_soon_after() {
     let home = scene(1, (40, 40));
-    let aside = scene(1, (50, 45));
+    let aside = scene(1, (58, 46));
     let faults: [(CameraState, Box<dyn Fn(usize) -> u8>); 5] = [
         (CameraState::Dark, Box::new(|at| home[at] / 40)),
         (
@@ -89,10 +89,10 @@ fn each_fault_is_said_within_a_minute_and_taken_back_soon_after() {
         (
             CameraState::Covered,
             Box::new(|at| {
-                // A mean over 16 pixels: a lens that somebody touched.
+                // A mean over 31 pixels: a lens that somebody touched.
                 let (x, y) = (at % WIDTH, at / WIDTH);
-                let from = x.saturating_sub(8);
-                let row = &home[y * WIDTH + from..y * WIDTH + (x + 8).min(WIDTH)];
+                let from = x.saturating_sub(15);
+                let row = &home[y * WIDTH + from..y * WIDTH + (x + 15).min(WIDTH)];
                 (row.iter().map(|level| u32::from(*level)).sum::<u32>() / row.len() as u32) as u8
             }),
         ),
