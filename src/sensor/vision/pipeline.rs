@@ -134,6 +134,12 @@ impl Pipeline {
         self.scene.lively(at) || !self.tracker.tracks().is_empty()
     }
 
+    /// Whether movement is all there is to go by.
+    #[must_use]
+    pub const fn by_motion(&self) -> bool {
+        self.detector.is_none()
+    }
+
     /// Frames so far on which people were looked for; the others were passed over.
     #[must_use]
     pub const fn looked(&self) -> u64 {

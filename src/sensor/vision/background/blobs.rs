@@ -71,17 +71,16 @@ pub(super) fn find(
         while runs[oldest].y + GAP < run.y {
             oldest += 1;
         }
-        for before in oldest..at {
-            let other = runs[before];
+        for (back, other) in runs[oldest..at].iter().enumerate() {
             if other.from < run.to + GAP && run.from < other.to + GAP {
-                let (a, b) = (root(parent, before), root(parent, at));
+                let (a, b) = (root(parent, oldest + back), root(parent, at));
                 parent[a.max(b)] = a.min(b);
             }
         }
     }
     let mut areas: Vec<(usize, Blob)> = Vec::new();
-    for at in 0..runs.len() {
-        let (run, home) = (runs[at], root(parent, at));
+    for (at, run) in runs.iter().enumerate() {
+        let home = root(parent, at);
         let rect = Rect {
             x0: run.from as f32,
             y0: run.y as f32,
@@ -106,7 +105,7 @@ pub(super) fn find(
     }
     out.extend(areas.into_iter().map(|(_, area)| area));
     out.retain(|area| area.pixels >= least);
-    out.sort_by(|a, b| b.pixels.cmp(&a.pixels));
+    out.sort_by_key(|area| std::cmp::Reverse(area.pixels));
     out.truncate(MAX_AREAS);
 }
 

@@ -58,8 +58,7 @@ impl Light {
         if now.lights < NIGHT || gone && now.lights < DARKER * usual.lights {
             return Some(CameraState::Dark);
         }
-        let blinded =
-            now.blown > MOSTLY_BLOWN && more_blown > MORE_BLOWN || gone && more_blown > MORE_BLOWN;
+        let blinded = more_blown > MORE_BLOWN && (gone || now.blown > MOSTLY_BLOWN);
         blinded.then_some(CameraState::Bright)
     }
 

@@ -27,6 +27,8 @@ const ALIKE: f32 = 0.5;
 const GONE_AFTER: Duration = Duration::from_secs(10);
 /// The reference goes on learning while no more than this is gone: it must not follow a fault.
 const LEARNS_BELOW: f32 = 0.25;
+/// So many medians of the curvature are noise: 2.7 standard deviations.
+const NOISE: f32 = 4.0;
 /// Divisor of a gradient's length: at least this, and twice the median gradient of the first pictures. Grey levels.
 const LEAST_SOFTENING: f32 = 3.0;
 
@@ -148,12 +150,17 @@ impl Structure {
         }
     }
 
-    /// Mean curvature of the brightness from pixel to pixel along the rows: what blur takes away first.
+    /// Mean curvature of the brightness along the rows, where it stands out from the noise: what blur takes away first.
     fn sharpness(&self) -> f32 {
         let rows = self.halved.chunks_exact(self.width);
         let threes = rows.flat_map(|row| row.windows(3));
-        let sum: f32 = threes.map(|of| (2.0 * of[1] - of[0] - of[2]).abs()).sum();
-        sum / self.halved.len().max(1) as f32
+        let mut curves: Vec<f32> = threes
+            .map(|of| (2.0 * of[1] - of[0] - of[2]).abs())
+            .collect();
+        let middle = curves.len() / 2;
+        let noise = *curves.select_nth_unstable_by(middle, f32::total_cmp).1;
+        let above = curves.iter().map(|one| (one - NOISE * noise).max(0.0));
+        above.sum::<f32>() / curves.len() as f32
     }
 
     /// Looks for every cell's reference on the picture; the share of cells that are gone.

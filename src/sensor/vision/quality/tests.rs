@@ -21,6 +21,20 @@ fn scene(seed: u64, (dx, dy): (usize, usize)) -> Vec<u8> {
     (0..HEIGHT).flat_map(row).collect()
 }
 
+/// Means of the pixels up to `reach` steps of `step` away.
+fn means(grey: &[u8], step: usize, reach: usize) -> Vec<u8> {
+    let mean = |at: usize| {
+        let from = (0..=reach).rev().find_map(|k| at.checked_sub(k * step));
+        let run = grey[from.unwrap_or(at)..]
+            .iter()
+            .step_by(step)
+            .take(2 * reach + 1);
+        let (count, sum) = run.fold((0, 0), |(n, sum), level| (n + 1, sum + u32::from(*level)));
+        (sum / count) as u8
+    };
+    (0..grey.len()).map(mean).collect()
+}
+
 struct Feed {
     monitor: Monitor,
     small: Small,
@@ -74,8 +88,11 @@ impl Feed {
 #[test]
 fn each_fault_is_said_within_a_minute_and_taken_back_soon_after() {
     let home = scene(1, (40, 40));
+    // A lens that somebody touched: means over 21 x 21 pixels.
+    let touched = means(&means(&home, 1, 10), WIDTH, 10);
     let aside = scene(1, (58, 46));
-    let faults: [(CameraState, Box<dyn Fn(usize) -> u8>); 5] = [
+    type Fault<'a> = Box<dyn Fn(usize) -> u8 + 'a>;
+    let faults: [(CameraState, Fault); 5] = [
         (CameraState::Dark, Box::new(|at| home[at] / 40)),
         (
             CameraState::Bright,
@@ -86,16 +103,7 @@ fn each_fault_is_said_within_a_minute_and_taken_back_soon_after() {
             Box::new(|at| 90 + (at % WIDTH / 16) as u8),
         ),
         (CameraState::Moved, Box::new(|at| aside[at])),
-        (
-            CameraState::Covered,
-            Box::new(|at| {
-                // A mean over 31 pixels: a lens that somebody touched.
-                let (x, y) = (at % WIDTH, at / WIDTH);
-                let from = x.saturating_sub(15);
-                let row = &home[y * WIDTH + from..y * WIDTH + (x + 15).min(WIDTH)];
-                (row.iter().map(|level| u32::from(*level)).sum::<u32>() / row.len() as u32) as u8
-            }),
-        ),
+        (CameraState::Covered, Box::new(|at| touched[at])),
     ];
     for (expected, fault) in faults {
         let mut feed = Feed::new(0.0);
