@@ -1,9 +1,12 @@
 //! Wires all of it, top to bottom; the one place that knows every room and spawns threads and tasks.
 
 mod cameras;
+mod cloud;
 mod commands;
+mod diagnostics;
 mod fleet;
 mod live;
+mod places;
 mod sensors;
 mod tasks;
 mod watchdog;
@@ -22,7 +25,9 @@ use tracing::{error, info, warn};
 pub use cameras::{line_names, line_settings, pipeline, preview_line};
 pub use fleet::Fleet;
 
+use self::cloud::Ways;
 use self::commands::InForce;
+use self::diagnostics::Collector;
 use self::live::LiveConfig;
 use crate::clock::{Clock, SharedClock, SystemClock};
 use crate::command::counters::Counters;
@@ -30,18 +35,16 @@ use crate::command::key::Keys;
 use crate::config::Loaded;
 use crate::config::schema::{self, ClockTrust};
 use crate::event::{Body, DeviceStarted, Identity};
-use crate::outbox::{self, Outbox, Queue};
+use crate::outbox::{self, Outbox};
 use crate::sensor::gpio::MoodCell;
 use crate::sensor::{House, Roster};
 use crate::status;
-use crate::supervise::{self, Restarts};
-use crate::uplink::desk::Desk;
-use crate::uplink::{self, Uplink};
+use crate::supervise::Restarts;
+use crate::uplink;
 
 /// systemd kills after 10 s; each step of the drain has its share of that.
 const SENSORS_STOP_WITHIN: Duration = Duration::from_secs(4);
 const OUTBOX_STORES_WITHIN: Duration = Duration::from_secs(1);
-const UPLINK_STOPS_WITHIN: Duration = Duration::from_secs(4);
 
 /// The box's identity for events.
 #[must_use]
@@ -97,8 +100,12 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
     let (stop_io, io_stopped) = watch::channel(false);
     let (link_status, link_watch) = watch::channel(uplink::LinkStatus::off(started.wall));
     let (config_hash, _) = watch::channel(sha256.clone());
-    let counters = Counters::default();
-    let today = Arc::new(status::Today::open(&config.outbox.dir));
+    let today = Arc::new(status::Today::open(
+        &config.outbox.dir,
+        identity.clone(),
+        Arc::clone(&clock),
+    ));
+    places::set(&today, &config, &identity);
     let sources = Arc::new(status::Sources {
         identity: identity.clone(),
         clock: Arc::clone(&clock),
@@ -110,7 +117,7 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
         today: Arc::clone(&today),
         restarts: Arc::clone(&restarts),
         sensors: roster.clone(),
-        commands: counters.clone(),
+        commands: Counters::default(),
     });
     let fleet = Arc::new(Fleet::new(&restarts, &roster));
     let mood = MoodCell::default();
@@ -126,78 +133,43 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
         roster: roster.clone(),
         link: link_watch.clone(),
         outbox: outbox.clone(),
+        today: Arc::clone(&today),
+    });
+    let collector = Arc::new(Collector {
+        owner: live.owner.clone(),
+        sources: Arc::clone(&sources),
     });
     let leave = Arc::new(Notify::new());
     let (stop_commands, commands_stopped) = watch::channel(false);
-    let (mut desk, mut worker): (Option<Arc<dyn Desk>>, _) = (None, None);
-    if let (Some(link), false) = (&link, keys.is_empty()) {
-        let opened = tokio::task::block_in_place(|| {
-            commands::open(
-                keys,
-                link.topics().clone(),
-                &live,
-                &sources,
-                counters,
-                Arc::clone(&leave),
-            )
-        });
-        match opened {
-            Ok((dispatcher, hands)) => {
-                desk = Some(dispatcher);
-                worker = Some(hands);
-            }
-            Err(why) => {
-                error!(%why, "no commands: their journal cannot be opened; check the storage; counting goes on")
-            }
-        }
-    }
-    let capabilities = match desk {
-        Some(_) => commands::NAMES
-            .map(|name| format!("command.{name}"))
-            .to_vec(),
-        None => Vec::new(),
+    let ways = Ways {
+        link,
+        keys,
+        status: link_status,
+        leave: Arc::clone(&leave),
+        stop: io_stopped.clone(),
     };
-    let uplink_task = link.map(|settings| {
-        let birth = uplink::Birth {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            config_sha256: config_hash.subscribe(),
-            capabilities,
-        };
-        let queue: Arc<dyn Queue> = Arc::new(outbox.clone());
-        let (clock, restarts) = (Arc::clone(&clock), Arc::clone(&restarts));
-        let io_stopped = io_stopped.clone();
-        tokio::spawn(async move {
-            supervise::task("uplink", &restarts, || {
-                let uplink = Uplink {
-                    settings: settings.clone(),
-                    queue: Arc::clone(&queue),
-                    clock: Arc::clone(&clock),
-                    status: link_status.clone(),
-                    birth: birth.clone(),
-                    desk: desk.clone(),
-                    grace: UPLINK_STOPS_WITHIN,
-                };
-                let stopped = io_stopped.clone();
-                async move {
-                    if let Err(why) = uplink.run(stopped).await {
-                        error!(%why, "uplink");
-                    }
-                }
-            })
-            .await;
-        })
-    });
+    let cloud = tokio::task::block_in_place(|| cloud::connect(ways, &live, &collector));
 
     let access = status::Access::from(&config.status);
     let page = tokio::spawn(tasks::serve(
         config.status.listen.clone(),
-        status::Site::new(Arc::clone(&sources), access, io_stopped.clone()),
+        status::Site::new(
+            Arc::clone(&sources),
+            access,
+            Some(Arc::new(move || collector.collect())),
+            io_stopped.clone(),
+        ),
         io_stopped.clone(),
     ));
     let tally = tokio::spawn(tasks::keep_tally(
         Arc::clone(&today),
         outbox.clone(),
         io_stopped.clone(),
+    ));
+    let occupancy = tokio::spawn(places::report(
+        Arc::clone(&today),
+        outbox.clone(),
+        Arc::clone(&clock),
     ));
     let mood_task = tokio::spawn(tasks::show_mood(
         mood.clone(),
@@ -216,6 +188,11 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
         Arc::clone(&restarts),
         config.outbox.dir.clone(),
     ));
+    let clock_watch = tokio::spawn(tasks::watch_clock(
+        outbox.clone(),
+        Arc::clone(&clock),
+        started,
+    ));
 
     let begun = Body::DeviceStarted(DeviceStarted {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -227,8 +204,9 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
     }
     live.set(&config).await;
     // Only now: a command must not meet half a crew.
-    if let Some(worker) = worker {
-        tokio::spawn(worker.run(commands_stopped));
+    if let Some(hands) = cloud.hands {
+        tokio::spawn(hands.worker.run(commands_stopped.clone()));
+        tokio::spawn(hands.desired.run(commands_stopped));
     }
     let feeding = tokio::spawn(watchdog::feed(
         Arc::clone(&fleet),
@@ -254,6 +232,9 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
     let _ = stop_commands.send(true);
     fleet.stop().await;
     health.abort();
+    clock_watch.abort();
+    occupancy.abort();
+    places::last_report(&today, &outbox, &clock);
     // The outbox stores in order: once this event is durable, so is everything the sensors handed over.
     let last = tasks::health_event(&clock, &restarts, &config.outbox.dir, started);
     let stored =
@@ -262,11 +243,11 @@ pub async fn run(owner: Loaded) -> anyhow::Result<()> {
         warn!("the outbox is slow; it goes on storing while the uplink drains");
     }
     let _ = stop_io.send(true);
-    if let Some(task) = uplink_task {
+    if let Some(task) = cloud.uplink {
         join(
             "uplink",
             task,
-            UPLINK_STOPS_WITHIN + Duration::from_millis(500),
+            cloud::STOPS_WITHIN + Duration::from_millis(500),
         )
         .await;
     }

@@ -5,11 +5,21 @@
 
 #![allow(clippy::disallowed_methods)] // the one room that may ask the operating system for the time
 
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use rustix::time::ClockId;
+
+pub use watch::{ClockSet, ClockWatch};
+
+/// systemd-timesyncd's mark: touched each time it has set the clock, gone when it stops. The kernel's own word
+/// (`adjtimex`) would need a system call that the service's sandbox forbids (`ProtectClock=`).
+const MARK: &str = "/run/systemd/timesync/synchronized";
 
 /// One moment, on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +37,13 @@ impl Stamp {
     #[must_use]
     pub const fn clock(&self) -> &'static str {
         if self.synced { "synced" } else { "unsynced" }
+    }
+
+    /// What the wall clock would have shown at time since boot zero: stands still until the wall clock is set.
+    #[must_use]
+    pub fn booted_at(&self) -> Timestamp {
+        // Saturates for a wall clock at the very beginning of what can be said.
+        self.wall.checked_sub(self.boot).unwrap_or(Timestamp::MIN)
     }
 
     /// Seconds since boot with milliseconds, as events say it.
@@ -50,7 +67,10 @@ pub type SharedClock = Arc<dyn Clock>;
 /// The machine's own clocks.
 pub struct SystemClock {
     boot_id: String,
-    trust_wall_clock: bool,
+    mark: PathBuf,
+    /// Whether the wall clock was set since boot. Stays true: a time service that is restarted takes its mark away for a
+    /// while, but the clock it has set runs on.
+    synced: AtomicBool,
 }
 
 impl SystemClock {
@@ -63,8 +83,17 @@ impl SystemClock {
             .unwrap_or_else(|_| "unknown".to_owned());
         Self {
             boot_id,
-            trust_wall_clock,
+            mark: MARK.into(),
+            synced: AtomicBool::new(trust_wall_clock),
         }
+    }
+
+    fn is_synced(&self) -> bool {
+        // Nothing else hangs on the flag.
+        if !self.synced.load(Ordering::Relaxed) && self.mark.exists() {
+            self.synced.store(true, Ordering::Relaxed);
+        }
+        self.synced.load(Ordering::Relaxed)
     }
 }
 
@@ -73,8 +102,7 @@ impl Clock for SystemClock {
         Stamp {
             wall: Timestamp::now(),
             boot: read(ClockId::Boottime),
-            synced: self.trust_wall_clock
-                || std::path::Path::new("/run/systemd/timesync/synchronized").exists(),
+            synced: self.is_synced(),
         }
     }
 
@@ -110,7 +138,7 @@ pub struct FakeClock {
 }
 
 impl FakeClock {
-    /// Starts at `wall`, at boot time zero, synced.
+    /// Starts at `wall`, at time since boot zero, synced.
     #[must_use]
     pub fn at(wall: Timestamp) -> Self {
         Self {
@@ -177,5 +205,28 @@ mod tests {
         assert!(b.boot >= a.boot);
         assert!(a.synced);
         assert_ne!(clock.boot_id(), "");
+    }
+
+    #[test]
+    fn the_system_clock_is_synced_from_the_time_services_mark_on_even_when_the_mark_goes_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = SystemClock {
+            mark: dir.path().join("synchronized"),
+            ..SystemClock::new(false)
+        };
+        assert!(!clock.now().synced);
+        std::fs::File::create(&clock.mark).unwrap();
+        assert!(clock.now().synced);
+        std::fs::remove_file(&clock.mark).unwrap();
+        assert!(clock.now().synced);
+    }
+
+    #[test]
+    fn the_moment_of_boot_stands_still_until_the_wall_clock_is_set_even_before_1970() {
+        let clock = FakeClock::at(Timestamp::UNIX_EPOCH);
+        clock.advance(Duration::from_secs(7));
+        assert_eq!(clock.now().booted_at(), Timestamp::UNIX_EPOCH);
+        clock.set_wall(Timestamp::UNIX_EPOCH, false);
+        assert_eq!(clock.now().booted_at().as_second(), -7);
     }
 }

@@ -12,13 +12,16 @@
 //!
 //! - [`clock`]: wall time, time since boot and the boot id, with a fake for tests
 //! - [`event`]: the vocabulary; every event type and its CloudEvents envelope
+//! - [`hours`]: when the shop is open
 //! - [`config`]: one TOML file; what it may say, and clear errors when it says something else
 //! - [`sensor`]: what sees the shop: cameras and the vision that turns frames into crossings, Wi-Fi, scanners, GPIO
+//! - [`occupancy`]: how many people are inside places, from the crossings of their lines
 //! - [`outbox`]: the durable queue; an event is kept until the cloud has acknowledged it
 //! - [`uplink`]: MQTT; a pure ledger decides, a link carries
 //! - [`command`]: signed commands from the cloud, obeyed once and answered
 //! - [`status`]: the technician's page, the API and the health checks
 //! - [`system`]: facts about the host and about this process
+//! - [`diagnostics`]: what somebody far away needs to see, in one file without secrets
 //! - [`supervise`]: restarts what panics, drains in order
 //! - [`app`]: wires all of it; the only place that knows every room
 //! - [`cli`]: one file per subcommand
@@ -33,10 +36,13 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod demo;
+pub mod diagnostics;
 pub mod durable;
 pub mod event;
+pub mod hours;
 pub mod logging;
 pub mod metric;
+pub mod occupancy;
 pub mod outbox;
 pub mod sensor;
 pub mod status;

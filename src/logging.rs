@@ -4,7 +4,11 @@ use std::io::IsTerminal;
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt, reload};
+
+pub mod recent;
 
 /// What is logged unless FOOTFALL_LOG says otherwise: dependencies speak up only when something is wrong.
 const DEFAULT: &str = "info,rumqttc=warn,rumqttd=off,ort=warn,sled=warn";
@@ -55,13 +59,18 @@ pub fn start() {
         .unwrap_or_else(|| DEFAULT.to_owned());
     // At no level: it repeats addresses, and those of cheap cameras hold their password.
     let base = format!("{base},retina=off");
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(&base))
+    let (filter, handle) = reload::Layer::new(EnvFilter::new(&base));
+    let seen = fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_filter_reloading();
-    let handle = builder.reload_handle();
-    builder.init();
+        .with_ansi(std::io::stderr().is_terminal());
+    let kept = fmt::layer()
+        .with_writer(|| &recent::RECENT)
+        .with_ansi(false);
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(seen)
+        .with(kept)
+        .init();
     let reload: Reload = Box::new(move |filter| {
         handle
             .reload(filter)

@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 use shop::{Shop, online};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const PROBATION_S: u32 = 20;
+const PROBATION_S: u32 = 10;
 
 /// A shop that counts, and what its config says at first; `None` where it cannot run.
 async fn counting(broker: &Mosquitto) -> Option<(Shop, Operator, Value)> {

@@ -20,7 +20,7 @@ fn a_broken_config_stops_check_run_and_replay_alike() {
     let home = Home::new();
     // What is replaced by what, and the words besides the file's name.
     let mqtts = "keep_alive_s = 30\nbroker = \"mqtts://cloud.example\"";
-    let cases: [(&str, &str, &str, &[&str]); 20] = [
+    let cases: [(&str, &str, &str, &[&str]); 23] = [
         (
             "unknown key",
             "[vision]",
@@ -75,6 +75,24 @@ fn a_broken_config_stops_check_run_and_replay_alike() {
             "keep_alive_s = 30",
             "broker = \"http://cloud\"",
             &[":11: uplink.broker", "mqtt://host:1883"],
+        ),
+        (
+            "version",
+            "keep_alive_s = 30",
+            "protocol = \"3.1\"",
+            &[":11: uplink.protocol = \"3.1\"", "`5` or `3.1.1`"],
+        ),
+        (
+            "compression",
+            "keep_alive_s = 30",
+            "compression = \"gzip\"",
+            &[":11: uplink.compression = \"gzip\"", "`none` or `zstd`"],
+        ),
+        (
+            "packet",
+            "keep_alive_s = 30",
+            "max_packet_kib = 1",
+            &[":11: uplink.max_packet_kib = 1", "4 to 262143"],
         ),
         (
             "no authority",

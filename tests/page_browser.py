@@ -124,7 +124,8 @@ def visit(browser, base, pin, pictures):
         browser.picture(pictures / f"login-{size[0]}.png")
     browser.type("#pin", "no pin at all")
     browser.click("button.main")
-    seen["wrong_pin"] = browser.text("[role=alert]")
+    # The answer to the form is another page, and the click does not wait for it.
+    seen["wrong_pin"] = wait_for("a word about the wrong PIN", lambda: browser.text("[role=alert]"))
     check("4" in seen["wrong_pin"], f"the page says how many tries are left: {seen['wrong_pin']!r}")
     browser.type("#pin", pin)
     browser.click("button.main")

@@ -175,3 +175,38 @@ fn a_replay_in_words_says_frames_tracks_and_lines() {
     );
     assert_eq!((ended.code, ended.err.as_str()), (0, ""));
 }
+
+#[test]
+fn a_replay_counts_the_visits_to_zones() {
+    if !library() {
+        return;
+    }
+    let home = Home::new();
+    let mut shop = SyntheticShop::new(DEFAULT_SEED, 20.0, 10.0);
+    std::fs::create_dir(home.path("room")).unwrap();
+    for (number, picture) in pictures_of(&mut shop).iter().enumerate() {
+        picture
+            .save(home.path(&format!("room/{number:03}.png")))
+            .unwrap();
+    }
+    let zones = "[[camera.zone]]\nid = \"room\"\npoints = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]\ndwell_s = 1\n\
+        [[camera.zone]]\nid = \"corner\"\npoints = [[0.0, 0.0], [0.05, 0.0], [0.05, 0.05]]\n[[camera.line]]";
+    home.config("zones.toml", "[[camera.line]]", zones);
+    let replay = |json: &[&str]| {
+        let args = ["replay", "--config", "zones.toml", "room"];
+        let ended = ended(home.footfall(args.iter().chain(json)));
+        assert_eq!(ended.code, 0, "{ended:?}");
+        ended.out
+    };
+    let zones = &parsed(&replay(&["--json"]))["zones"];
+    let room = &zones["room"];
+    assert!(room["entered"].as_u64().unwrap() > 3, "{zones}");
+    // Everybody has left when the recording is over.
+    assert_eq!(room["entered"], room["left"], "{zones}");
+    assert!(
+        room["dwelled"].as_u64() > Some(0) && room["dwell"]["max_s"].as_f64() > Some(1.0),
+        "{zones}"
+    );
+    assert_eq!(zones["corner"]["entered"], 0, "{zones}");
+    assert!(replay(&[]).contains("zone corner: 0 visits, 0 stayed\n"));
+}

@@ -185,7 +185,13 @@ async fn given_an_outbox_that_fails_for_a_while_the_link_says_so_and_catches_up(
     let status = rig
         .until("trouble", |status| status.outbox_trouble.is_some())
         .await;
-    assert!(status.outbox_trouble.unwrap().contains("the test's disk"));
+    assert!(
+        status
+            .outbox_trouble
+            .unwrap()
+            .en
+            .contains("the test's disk")
+    );
     queue.set_broken(false);
     rig.until_delivered().await;
     until_received(&cloud, 120).await;
@@ -248,9 +254,9 @@ async fn given_a_broker_that_stops_answering_publishes_the_connection_is_given_u
         .until("given up", |status| status.counters.connections_lost == 1)
         .await;
     assert!(
-        status.message.contains("does not acknowledge"),
+        status.message.en.contains("does not acknowledge"),
         "{}",
-        status.message
+        status.message.en
     );
     rig.until_delivered().await;
     until_received(&cloud, 1001).await;
@@ -269,9 +275,9 @@ async fn given_nobody_listens_the_state_says_so_and_a_stop_is_quick() {
         .await;
     assert_eq!(status.state, LinkState::Disconnected);
     assert!(
-        status.message.contains("nothing listens at 127.0.0.1:"),
+        status.message.en.contains("nothing listens at 127.0.0.1:"),
         "{}",
-        status.message
+        status.message.en
     );
     assert_eq!(rig.stop().await.state, LinkState::Stopped);
 }

@@ -18,6 +18,7 @@ use footfall::config::schema;
 use footfall::event::Stream;
 use footfall::outbox::Queue;
 use footfall::uplink::LinkState;
+use footfall::uplink::cause::{Cause, Objection};
 use footfall::uplink::subscriber::Seen;
 use jiff::Timestamp;
 use memory_queue::MemoryQueue;
@@ -57,10 +58,11 @@ async fn given_a_wrong_password_the_state_says_what_to_do_and_the_right_one_conn
     let status = rig
         .until("refused", |status| status.state == LinkState::Refused)
         .await;
+    assert_eq!(status.cause, Some(Cause::WrongCredentials));
     assert!(
-        status.message.contains("uplink.password_file"),
+        status.message.en.contains("uplink.password_file"),
         "{}",
-        status.message
+        status.message.en
     );
     rig.stop().await;
     assert_eq!(queue.pending(), 5);
@@ -119,6 +121,8 @@ async fn refuse_one_stream(more: &str) {
         assert_eq!(status.counters.connections_lost, 0);
     }
     assert!(status.counters.batches_refused >= 1);
+    let refusal = status.refusals[Stream::Count.index()].as_ref().unwrap();
+    assert_eq!(refusal.objection, Objection::NotAuthorised);
     let alarms = status.alarms_since(&before);
     assert_eq!(alarms.len(), 1);
     assert!(
@@ -171,7 +175,7 @@ async fn given_only_live_topics_are_refused_the_events_get_through_as_backfill()
             status.refusals[count].is_some() && status.in_flight == 0
         })
         .await;
-    let message = &status.refusals[count].as_ref().unwrap().message;
+    let message = &status.refusals[count].as_ref().unwrap().message.en;
     assert!(message.contains("event/count: not authorised"), "{message}");
     assert_eq!(queue.pending(), 45, "nothing passed for delivered");
     clock.advance(Duration::from_secs(6));

@@ -8,18 +8,22 @@ use tracing::warn;
 
 use crate::clock::SharedClock;
 use crate::config::schema::{self, Config, DetectorKind, Gate};
+use crate::hours::Hours;
 use crate::sensor::camera::live::Paced;
 use crate::sensor::camera::preview::{PreviewCell, PreviewLine};
 use crate::sensor::camera::rtsp::{self, Rtsp, RtspSpec};
 use crate::sensor::camera::v4l2::{Device, DeviceSpec};
 use crate::sensor::camera::{self, CameraError, FileSpec};
-use crate::sensor::counting::{CountingCamera, Delivery, LineNames, Live, Opener};
+use crate::sensor::counting::{
+    CountingCamera, Delivery, LineNames, Live, Opener, Periods, Subjects, ZoneLive, ZoneNames,
+};
 use crate::sensor::vision::count::line::LineSettings;
+use crate::sensor::vision::count::scene::SceneSettings;
+use crate::sensor::vision::count::zone::ZoneSettings;
 use crate::sensor::vision::pipeline::{Pipeline, PipelineSettings};
-use crate::sensor::vision::privacy::Polygon;
 use crate::sensor::vision::runtime;
-use crate::sensor::vision::scene::{LEAST_FPS, SceneSettings};
 use crate::sensor::vision::session::OnnxDetector;
+use crate::sensor::vision::view::{LEAST_FPS, ViewSettings};
 use crate::sensor::vision::{Detector, VisionError, manifest};
 use crate::sensor::{Fitted, HealthCell, House};
 
@@ -29,7 +33,7 @@ const FROZEN_AFTER: Duration = Duration::from_secs(10);
 const DEVICE_FPS: f64 = 15.0;
 /// Score from which a moving area may start a track; all of them score more.
 const MOTION_THRESHOLD: f32 = 0.5;
-/// Length of `line.interval`.
+/// Length of the interval events of lines, zones and queues.
 const INTERVAL: Duration = Duration::from_secs(60);
 
 /// Detector, tracker and counters of one camera, and the threshold that is in force.
@@ -53,27 +57,30 @@ pub fn pipeline(
         DetectorKind::Motion => (None, MOTION_THRESHOLD),
     };
     let threshold = camera.threshold.map_or(usual, |threshold| threshold as f32);
-    let lines = camera
-        .line
-        .iter()
-        .map(|line| line_settings(line, camera.anchor))
-        .collect();
     let settings = PipelineSettings {
         threshold,
         first_track,
-        lines,
-        scene: scene_settings(camera),
+        view: view_settings(camera),
+        scene: SceneSettings {
+            anchor: camera.anchor,
+            lines: camera.line.iter().map(line_settings).collect(),
+            zones: camera.zone.iter().map(zone_settings).collect(),
+        },
     };
     Ok((Pipeline::new(detector, settings), threshold))
 }
 
-/// How the camera's scene is looked at.
-fn scene_settings(camera: &schema::Camera) -> SceneSettings {
-    SceneSettings {
+/// How the camera's pictures are looked at.
+fn view_settings(camera: &schema::Camera) -> ViewSettings {
+    ViewSettings {
         gate: camera.gate == Gate::Motion,
         min_moving_share: camera.min_moving_share as f32,
         min_area: camera.min_area as f32,
-        masks: camera.mask.iter().map(polygon).collect(),
+        masks: camera
+            .mask
+            .iter()
+            .map(|mask| fractions(&mask.points))
+            .collect(),
         // A rate that was asked for is no fault.
         least_fps: [camera.fps, camera.idle_fps]
             .into_iter()
@@ -82,26 +89,33 @@ fn scene_settings(camera: &schema::Camera) -> SceneSettings {
     }
 }
 
-fn polygon(mask: &schema::Mask) -> Polygon {
-    let corner = |point: &[f64; 2]| point.map(|share| share as f32);
-    mask.points.iter().map(corner).collect()
-}
-
 /// A line of the config as the counter wants it.
 #[must_use]
-pub fn line_settings(line: &schema::Line, anchor: schema::Anchor) -> LineSettings {
-    let point = |index: usize| {
-        line.points
-            .get(index)
-            .map_or([0.0; 2], |point| point.map(|share| share as f32))
-    };
+pub fn line_settings(line: &schema::Line) -> LineSettings {
     LineSettings {
-        from: point(0),
-        to: point(1),
-        anchor,
+        points: fractions(&line.points),
         mode: line.mode,
         half_band: line.half_band as f32,
     }
+}
+
+fn zone_settings(zone: &schema::Zone) -> ZoneSettings {
+    ZoneSettings {
+        points: fractions(&zone.points),
+        half_band: zone.half_band as f32,
+        dwell: dwell(zone),
+        longest: Duration::from_secs(zone.longest_s.into()),
+    }
+}
+
+/// The config's validation has seen to the range.
+fn dwell(zone: &schema::Zone) -> Duration {
+    Duration::try_from_secs_f64(zone.dwell_s).unwrap_or_default()
+}
+
+fn fractions(points: &[[f64; 2]]) -> Vec<[f32; 2]> {
+    let point = |point: &[f64; 2]| point.map(|share| share as f32);
+    points.iter().map(point).collect()
 }
 
 /// Where cameras are put together: what they share, and the detectors that were built to see whether they can be.
@@ -148,7 +162,7 @@ impl CameraShop {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&camera.id);
-        let settings = format!("{:?} {camera:?}", config.vision);
+        let settings = format!("{:?} {:?} {camera:?}", config.vision, config.hours);
         let context = (config.clone(), camera.clone(), Arc::clone(&house.clock));
         let ready = Mutex::new(ready);
         let make = move || {
@@ -162,7 +176,7 @@ impl CameraShop {
         let live = Live::default();
         let camera = CountingCamera {
             id: camera.id.clone(),
-            lines: camera.line.iter().map(line_names).collect(),
+            subjects: subjects(config, camera, house),
             house: house.clone(),
             open: opener(camera, &house.clock, &live),
             pipeline: Box::new(make),
@@ -170,10 +184,20 @@ impl CameraShop {
             idle_fps: camera.idle_fps,
             delivery: Delivery::Newest,
             frozen_after: camera.file.is_none().then_some(FROZEN_AFTER),
-            interval: INTERVAL,
+            periods: Periods {
+                sums: INTERVAL,
+                maps: Duration::from_secs(u64::from(camera.maps_min) * 60),
+            },
             health: HealthCell::starting(house.clock.now()),
             live,
-            preview: PreviewCell::new(camera.line.iter().map(preview_line).collect()),
+            preview: PreviewCell::new(
+                camera.line.iter().map(preview_line).collect(),
+                camera
+                    .zone
+                    .iter()
+                    .map(|zone| fractions(&zone.points))
+                    .collect(),
+            ),
         };
         Fitted {
             face: camera.face(),
@@ -190,6 +214,45 @@ fn first_track(clock: &SharedClock) -> u64 {
         .max(1)
 }
 
+/// What a camera's events are about.
+fn subjects(config: &Config, camera: &schema::Camera, house: &House) -> Subjects {
+    let zone = |zone: &schema::Zone| ZoneNames {
+        id: zone.id.clone(),
+        queue: zone.kind == schema::ZoneKind::Queue,
+        dwell: dwell(zone),
+        live: ZoneLive::default(),
+    };
+    Subjects {
+        lines: camera.line.iter().map(line_names).collect(),
+        zones: camera.zone.iter().map(zone).collect(),
+        classes: classes(config, camera),
+        heatmap: camera.heatmap,
+        hours: hours(config, house),
+    }
+}
+
+/// The classes that are told apart; none where there is only one. A manifest that cannot be read is the detector's to
+/// complain about.
+fn classes(config: &Config, camera: &schema::Camera) -> BTreeMap<u16, String> {
+    if camera.classes.len() < 2 {
+        return BTreeMap::new();
+    }
+    let manifest = manifest::find(&camera.model, &config.vision.models);
+    let known = manifest
+        .map(|manifest| manifest.classes)
+        .unwrap_or_default();
+    let known = known
+        .into_iter()
+        .filter(|(name, _)| camera.classes.contains(name));
+    known.map(|(name, class)| (class, name)).collect()
+}
+
+/// When the shop is open; `None` where the config does not say.
+fn hours(config: &Config, house: &House) -> Option<Arc<Hours>> {
+    let hours = config.hours.as_ref();
+    hours.map(|hours| Arc::new(Hours::new(hours, house.identity.zone.clone())))
+}
+
 /// The names of a line for events.
 #[must_use]
 pub fn line_names(line: &schema::Line) -> LineNames {
@@ -203,13 +266,11 @@ pub fn line_names(line: &schema::Line) -> LineNames {
 /// A line of the config as the preview shows it.
 #[must_use]
 pub fn preview_line(line: &schema::Line) -> PreviewLine {
-    // Where the line lies is independent of what is held against it.
-    let LineSettings { from, to, .. } = line_settings(line, schema::Anchor::default());
     PreviewLine {
         id: line.id.clone(),
         left: line.left.clone(),
         right: line.right.clone(),
-        points: [from, to],
+        points: fractions(&line.points),
     }
 }
 

@@ -6,35 +6,41 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use serde_json::Value;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tracing::{error, info, warn};
 
+use super::diagnostics::Collector;
 use super::live::{CutOff, LiveConfig, RESTARTED};
 use crate::command::configure::Configurator;
 use crate::command::counters::Counters;
+use crate::command::desired::{self, Desired};
 use crate::command::dispatch::{Dispatcher, Setup, Worker};
 use crate::command::handlers::config_patch::ConfigPatch;
 use crate::command::handlers::config_rollback::ConfigRollback;
 use crate::command::handlers::device_reboot::DeviceReboot;
+use crate::command::handlers::diagnostics_collect::DiagnosticsCollect;
 use crate::command::handlers::log_level::LogLevel;
 use crate::command::handlers::occupancy_set::OccupancySet;
+use crate::command::handlers::outbox_resend::OutboxResend;
 use crate::command::handlers::ping::Ping;
 use crate::command::handlers::service_restart::ServiceRestart;
 use crate::command::handlers::status::Status;
 use crate::command::key::Keys;
 use crate::config::{Kept, KeptError, Loaded};
+use crate::diagnostics::shelf;
 use crate::event::{Body, ConfigRolledBack, DeviceAlarm};
-use crate::status;
 use crate::uplink::topics::Topics;
 
 /// The commands a box knows; each is one of its capabilities.
-pub(super) const NAMES: [&str; 8] = [
+pub(super) const NAMES: [&str; 10] = [
     "ping",
     "status",
     "log.level",
     "config.patch",
     "config.rollback",
     "occupancy.set",
+    "outbox.resend",
+    "diagnostics.collect",
     "service.restart",
     "device.reboot",
 ];
@@ -121,7 +127,13 @@ fn reboot() {
     });
 }
 
-/// Whoever obeys the commands of `keys`. Blocks: it reads the journal.
+/// Whoever obeys the cloud.
+pub(super) struct Hands {
+    pub(super) worker: Worker,
+    pub(super) desired: Desired,
+}
+
+/// Whoever obeys what is signed with `keys`. Blocks: it reads the journal.
 ///
 /// # Errors
 /// The journal cannot be read or made.
@@ -129,16 +141,19 @@ pub(super) fn open(
     keys: Keys,
     topics: Topics,
     live: &Arc<LiveConfig>,
-    sources: &Arc<status::Sources>,
+    collector: &Arc<Collector>,
     counters: Counters,
     leave: Arc<Notify>,
-) -> std::io::Result<(Arc<Dispatcher>, Worker)> {
+) -> std::io::Result<(Arc<Dispatcher>, Hands)> {
+    let sources = &collector.sources;
+    let dir = live.owner.config.outbox.dir.clone();
+    let (bundles, shelf) = (Arc::clone(collector), dir.clone());
     let (identity, clock) = (live.house.identity.clone(), Arc::clone(&live.house.clock));
     let (report, occupancy) = (Arc::clone(sources), Arc::clone(sources));
     let config = |live: &Arc<LiveConfig>| Arc::clone(live) as Arc<dyn Configurator>;
     let setup = Setup {
-        keys,
-        topics,
+        keys: keys.clone(),
+        topics: topics.clone(),
         counters,
         handlers: vec![
             Arc::new(Ping {
@@ -164,14 +179,38 @@ pub(super) fn open(
             Arc::new(OccupancySet {
                 set: Arc::new(move |value| occupancy.set_occupancy(value)),
             }),
+            Arc::new(OutboxResend {
+                queue: Arc::new(live.outbox.clone()),
+                topics: topics.clone(),
+                one: Semaphore::new(1),
+            }),
+            Arc::new(DiagnosticsCollect {
+                collect: Arc::new(move |id| shelf::keep(&shelf, id.as_str(), || bundles.collect())),
+                topics: topics.clone(),
+                one: Semaphore::new(1),
+            }),
             Arc::new(ServiceRestart { leave }),
             Arc::new(DeviceReboot {
                 allowed: live.owner.config.command.reboot,
                 reboot: Box::new(reboot),
             }),
         ],
+        identity: identity.clone(),
+        clock: Arc::clone(&clock),
+    };
+    let (dispatcher, worker) = Dispatcher::open(setup, &dir)?;
+    let publisher = Arc::clone(&dispatcher);
+    let desired = Desired::open(desired::Setup {
+        keys,
         identity,
         clock,
-    };
-    Dispatcher::open(setup, &live.owner.config.outbox.dir)
+        config: config(live),
+        config_sha256: live.sha256.subscribe(),
+        inbox: dispatcher.desired(),
+        link: live.link.clone(),
+        topic: topics.reported(),
+        publish: Box::new(move |report| publisher.publish(report)),
+        dir,
+    })?;
+    Ok((dispatcher, Hands { worker, desired }))
 }

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::cameras::CameraShop;
 use super::fleet::Fleet;
-use super::{sensors, tasks};
+use super::{places, sensors, tasks};
 use crate::command::configure::{Change, ChangeFault, Configurator, Progress, Wish};
 use crate::command::id::CommandId;
 use crate::command::probation::{Probation, Sight, Verdict};
@@ -20,6 +20,7 @@ use crate::event::{Body, ConfigApplied, ConfigRejected, ConfigRolledBack};
 use crate::outbox::Outbox;
 use crate::sensor::gpio::MoodCell;
 use crate::sensor::{House, Roster, State};
+use crate::status::Today;
 use crate::uplink::{LinkState, LinkStatus};
 
 /// How often a probation looks.
@@ -43,6 +44,7 @@ pub(super) struct LiveConfig {
     pub(super) roster: Roster,
     pub(super) link: watch::Receiver<LinkStatus>,
     pub(super) outbox: Outbox,
+    pub(super) today: Arc<Today>,
 }
 
 /// What the start knows of the last change before it.
@@ -58,8 +60,9 @@ pub(super) struct CutOff {
 pub(super) const RESTARTED: &str = "the daemon was restarted before the probation was over";
 
 impl LiveConfig {
-    /// From now on the sensors of this config work.
+    /// From now on the sensors of this config work, and its places are in force.
     pub(super) async fn set(&self, config: &Config) {
+        places::set(&self.today, config, &self.house.identity);
         let fitted = sensors::fit(config, &self.house, &self.cameras, &self.mood);
         self.fleet.set(fitted).await;
     }
@@ -79,6 +82,9 @@ impl LiveConfig {
         let change = match wish {
             Wish::Patch(patch) => kept
                 .change
+                .patched(&patch, &self.owner)
+                .map_err(ChangeFault::Invalid)?,
+            Wish::Whole(patch) => Overlay::default()
                 .patched(&patch, &self.owner)
                 .map_err(ChangeFault::Invalid)?,
             Wish::Before => kept.before.clone(),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use crate::clock::{SharedClock, Stamp};
-use crate::event::{Body, DeviceHealth, Draft};
+use crate::clock::{ClockWatch, SharedClock, Stamp};
+use crate::event::{Body, ClockSynced, DeviceHealth, Draft};
 use crate::outbox::{Outbox, Queue};
 use crate::sensor::gpio::{Mood, MoodCell};
 use crate::sensor::{Roster, State};
@@ -19,6 +19,8 @@ use crate::{status, system, uplink};
 /// How often `device.health` is stored and today's sums are saved.
 const HEALTH_EVERY: Duration = Duration::from_secs(300);
 const SAVE_EVERY: Duration = Duration::from_secs(60);
+/// How often somebody looks whether the wall clock was set.
+const CLOCK_EVERY: Duration = Duration::from_secs(1);
 /// How soon the status LED follows.
 const MOOD_EVERY: Duration = Duration::from_secs(1);
 
@@ -106,6 +108,19 @@ pub(super) async fn raise_alarms(
             submit(&outbox, &clock, Body::DeviceAlarm(alarm)).await;
         }
         before = now;
+    }
+}
+
+/// Tells the cloud when the wall clock can be believed and when it was set anew, so that it can place what came before.
+pub(super) async fn watch_clock(outbox: Outbox, clock: SharedClock, started: Stamp) {
+    let mut watch = ClockWatch::new(started);
+    loop {
+        tokio::time::sleep(CLOCK_EVERY).await;
+        if let Some(set) = watch.look(clock.now()) {
+            let event = ClockSynced::new(clock.boot_id(), set);
+            info!(step_s = event.step, "the wall clock is synced");
+            submit(&outbox, &clock, Body::ClockSynced(event)).await;
+        }
     }
 }
 

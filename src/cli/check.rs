@@ -37,6 +37,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(first) = faults.first() {
         return Ok(exit::code(first));
     }
+    for advice in config::advice(&loaded.config) {
+        writeln!(err, "{}: warning: {advice}", args.config.display())?;
+    }
     writeln!(
         io::stdout(),
         "{}: fine ({})",
@@ -49,10 +52,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 /// What the config asks for: `1 camera, 2 lines, 1 scanner`.
 fn inventory(config: &Config) -> String {
     let lines = config.camera.iter().map(|camera| camera.line.len()).sum();
+    let zones = config.camera.iter().map(|camera| camera.zone.len()).sum();
     let gpio = &config.gpio;
     let parts = [
         (config.camera.len(), "camera"),
         (lines, "line"),
+        (zones, "zone"),
+        (config.place.len(), "place"),
         (config.wifi.len(), "Wi-Fi adapter"),
         (config.scanner.len(), "scanner"),
         (gpio.door.len(), "door"),

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::exit::{self, Failure};
 use crate::clock::{Clock, SystemClock};
+use crate::command::desired;
 use crate::command::envelope::{self, Claims};
 use crate::command::id::CommandId;
 use crate::command::judge::LONGEST_LIFE_S;
@@ -25,7 +26,12 @@ How it goes together:
   mosquitto_sub -V mqttv5 -t \"$BASE/response/#\" &
   mosquitto_pub -V mqttv5 -q 1 -t \"$BASE/command\" -m \"$(footfall command sign --key ops.key --box BOX --name ping)\"
 
-Commands: ping, status, log.level, config.patch, config.rollback, occupancy.set, service.restart, device.reboot;\ndocs/reference/commands.md says what each takes and answers.";
+  footfall command sign … --name outbox.resend --args '{\"stream\":\"count\",\"first\":1000,\"last\":1999}'
+  footfall command sign … --name diagnostics.collect          # parts come to $BASE/diagnostics/ID/0, 1, …
+  mosquitto_pub -V mqttv5 -q 1 -r -t \"$BASE/config/desired\" -m \"$(footfall command sign … --name config.desired \\
+    --expires 90d --args '{\"camera\":{\"entrance\":{\"fps\":5}}}')\"   # retained: what the config shall be
+
+Commands: ping, status, log.level, config.patch, config.rollback, occupancy.set, outbox.resend, diagnostics.collect,\nservice.restart, device.reboot; docs/reference/commands.md says what each takes and answers.";
 
 /// Arguments of `footfall command`.
 #[derive(Debug, Parser)]
@@ -65,7 +71,7 @@ struct Sign {
     /// What the command takes, as one JSON object
     #[arg(long, value_name = "JSON", default_value = "{}", value_parser = object)]
     args: Arguments,
-    /// How long the box may begin it: a number and s, m, h or d; 7d at most
+    /// How long the box may begin it: a number and s, m, h or d; 7d at most, 366d for config.desired
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = seconds)]
     expires: i64,
     /// Its id, a UUID; the same id again fetches the stored answer [default: a random one]
@@ -104,8 +110,8 @@ fn seconds(text: &str) -> Result<i64, String> {
         number.checked_mul(unit(last)?)
     });
     parsed
-        .filter(|seconds| (1..=LONGEST_LIFE_S).contains(seconds))
-        .ok_or_else(|| "expected a time such as 30s, 10m, 2h or 1d, 7d at most".to_owned())
+        .filter(|seconds| (1..=desired::LONGEST_LIFE_S).contains(seconds))
+        .ok_or_else(|| "expected a time such as 30s, 10m, 2h or 1d".to_owned())
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -121,7 +127,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         Action::Sign(sign) => {
             let (id, envelope) = signed(sign)?;
-            writeln!(std::io::stderr(), "the answer comes to …/response/{id}")?;
+            let topic = match sign.name == desired::NAME {
+                true => "config/reported".to_owned(),
+                false => format!("response/{id}"),
+            };
+            writeln!(std::io::stderr(), "the answer comes to …/{topic}")?;
             writeln!(std::io::stdout(), "{envelope}")?;
         }
     }
@@ -129,6 +139,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn signed(sign: &Sign) -> anyhow::Result<(CommandId, String)> {
+    if sign.name != desired::NAME && sign.expires > LONGEST_LIFE_S {
+        let message = "--expires: 7d at most; only config.desired may stand for longer";
+        return Err(Failure::new(exit::USAGE, message).into());
+    }
     let key = PrivateKey::load(&sign.key)?;
     let now = SystemClock::new(true).now().wall;
     let id = match &sign.id {
@@ -167,16 +181,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_read_with_their_unit_up_to_a_week() {
-        let all = ["30s", "10m", "2h", "7d"].map(|text| seconds(text).unwrap());
-        assert_eq!(all, [30, 600, 7200, 604_800]);
+    fn times_are_read_with_their_unit_up_to_a_year() {
+        let all = ["30s", "10m", "2h", "7d", "366d"].map(|text| seconds(text).unwrap());
+        assert_eq!(all, [30, 600, 7200, 604_800, 31_622_400]);
         for bad in [
             "",
             "10",
             "m",
             "0s",
             "-1m",
-            "8d",
+            "367d",
             "1.5h",
             "10 m",
             "99999999999999999d",

@@ -14,11 +14,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::exit::{self, Failure};
-use crate::config::schema::{Camera, DetectorKind, Line};
-use crate::event::{CameraState, Direction, Quality};
+use crate::config::schema::{Camera, DetectorKind, Line, Zone};
+use crate::event::{CameraState, Direction, LeftReason, Quality, StayLengths};
 use crate::sensor::camera::decimate::{Decimator, Idle};
 use crate::sensor::camera::{self, FileSpec, Frame, Next};
-use crate::sensor::vision::pipeline::{LineCrossing, Pipeline};
+use crate::sensor::vision::count::scene::Counted;
+use crate::sensor::vision::count::stays::Stays;
+use crate::sensor::vision::count::zone::VisitChange;
+use crate::sensor::vision::pipeline::Pipeline;
 use crate::status::tally::InOut;
 use crate::{app, config};
 
@@ -57,10 +60,22 @@ struct Summary {
     lines: BTreeMap<String, InOut>,
     /// Every crossing, in the order of time.
     crossings: Vec<Crossed>,
-    zones: BTreeMap<String, InOut>,
+    zones: BTreeMap<String, ZoneSummary>,
     /// Tracks that were started, confirmed or not.
     tracks: u64,
     quality: Quality,
+}
+
+/// The visits to one zone.
+#[derive(Debug, Default, Serialize)]
+struct ZoneSummary {
+    entered: u64,
+    left: u64,
+    /// Visits that reached the zone's `dwell_s`.
+    dwelled: u64,
+    /// Lengths of the visits that ended, those cut off by `longest_s` left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dwell: Option<StayLengths>,
 }
 
 /// One crossing.
@@ -107,7 +122,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
 
     let bar = progress(total);
-    let mut crossings = Vec::new();
+    let mut tally = Tally::new(&chosen);
     let mut decimator = Decimator::new(chosen.fps);
     let lively = Arc::new(AtomicBool::new(false));
     let mut idle = Idle::new(chosen.idle_fps, &lively);
@@ -125,21 +140,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             break;
         }
         frames += 1;
-        crossings.extend(crossed(
-            frame.at,
-            pipeline.process(&mut frame)?,
-            &chosen.line,
-        ));
+        tally.take(frame.at, pipeline.process(&mut frame)?);
         lively.store(pipeline.lively(frame.at), Ordering::Relaxed);
         // The first fault stays: nobody watches a recording to its end.
         if status == CameraState::Ok {
-            status = pipeline.scene().state();
+            status = pipeline.view().state();
         }
         if let Some(out) = &mut boxes {
             write_boxes(out, &pipeline, &frame, threshold)?;
         }
     }
-    crossings.extend(crossed(last, pipeline.finish(last), &chosen.line));
+    tally.take(last, pipeline.finish(last));
     bar.finish_and_clear();
     if let Some(mut out) = boxes {
         out.flush()?;
@@ -162,9 +173,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         looked: pipeline.looked(),
         seconds,
         fps,
-        lines: sums(&chosen.line, &crossings),
-        crossings,
-        zones: BTreeMap::new(),
+        zones: tally.zones(),
+        lines: tally.lines,
+        crossings: tally.crossings,
         tracks: pipeline.tracker().started(),
         quality: Quality {
             status,
@@ -216,32 +227,71 @@ fn choose<'c>(cameras: &'c [Camera], id: Option<&str>) -> anyhow::Result<&'c Cam
     }
 }
 
-fn crossed<'c>(
-    at: Duration,
-    crossings: &'c [LineCrossing],
-    lines: &'c [Line],
-) -> impl Iterator<Item = Crossed> + 'c {
-    crossings.iter().filter_map(move |found| {
-        Some(Crossed {
-            at: at.as_secs_f64(),
-            line: lines.get(found.line)?.id.clone(),
-            direction: found.crossing.direction,
-            track: found.crossing.track,
-        })
-    })
+/// What the recording comes to.
+struct Tally<'c> {
+    camera: &'c Camera,
+    lines: BTreeMap<String, InOut>,
+    crossings: Vec<Crossed>,
+    zones: Vec<(ZoneSummary, Stays)>,
 }
 
-fn sums(lines: &[Line], crossings: &[Crossed]) -> BTreeMap<String, InOut> {
-    let mut sums: BTreeMap<_, _> = lines
-        .iter()
-        .map(|line| (line.id.clone(), InOut::default()))
-        .collect();
-    for crossing in crossings {
-        sums.entry(crossing.line.clone())
-            .or_default()
-            .add(crossing.direction);
+impl<'c> Tally<'c> {
+    fn new(camera: &'c Camera) -> Self {
+        let line = |line: &Line| (line.id.clone(), InOut::default());
+        Self {
+            camera,
+            lines: camera.line.iter().map(line).collect(),
+            crossings: Vec::new(),
+            zones: camera.zone.iter().map(|_| Default::default()).collect(),
+        }
     }
-    sums
+
+    fn take(&mut self, at: Duration, counted: &Counted) {
+        for found in &counted.crossings {
+            let Some(line) = self.camera.line.get(found.line) else {
+                continue;
+            };
+            let (direction, track) = (found.crossing.direction, found.crossing.track);
+            self.lines
+                .entry(line.id.clone())
+                .or_default()
+                .add(direction);
+            self.crossings.push(Crossed {
+                at: at.as_secs_f64(),
+                line: line.id.clone(),
+                direction,
+                track,
+            });
+        }
+        for found in &counted.visits {
+            let Some((summary, stays)) = self.zones.get_mut(found.zone) else {
+                continue;
+            };
+            match found.visit.what {
+                VisitChange::Entered => summary.entered += 1,
+                VisitChange::Dwelled { .. } => summary.dwelled += 1,
+                VisitChange::Left { stayed, reason } => {
+                    summary.left += 1;
+                    if reason != LeftReason::Timeout {
+                        stays.add(stayed);
+                    }
+                }
+            }
+        }
+    }
+
+    fn zones(&mut self) -> BTreeMap<String, ZoneSummary> {
+        let zones = self.camera.zone.iter().zip(&mut self.zones);
+        let summary = |(zone, (summary, stays)): (&Zone, &mut (ZoneSummary, Stays))| {
+            let dwell = stays.take();
+            let summary = ZoneSummary {
+                dwell,
+                ..std::mem::take(summary)
+            };
+            (zone.id.clone(), summary)
+        };
+        zones.map(summary).collect()
+    }
 }
 
 fn write_boxes(
@@ -289,6 +339,21 @@ fn print_plain(summary: &Summary) -> anyhow::Result<()> {
     )?;
     for (id, sums) in &summary.lines {
         writeln!(out, "line {id}: in {}, out {}", sums.inward, sums.outward)?;
+    }
+    for (id, sums) in &summary.zones {
+        write!(
+            out,
+            "zone {id}: {} visits, {} stayed",
+            sums.entered, sums.dwelled
+        )?;
+        match &sums.dwell {
+            Some(dwell) => writeln!(
+                out,
+                ", {} s in the median, {} s at most",
+                dwell.median_s, dwell.max_s
+            )?,
+            None => writeln!(out)?,
+        }
     }
     Ok(())
 }

@@ -114,7 +114,7 @@ fn print_plain(report: &serde_json::Value) -> anyhow::Result<()> {
         text(&report["uplink"]["state"]),
         report["outbox"]["pending"]
     )?;
-    if let Some(message) = report["uplink"]["message"]
+    if let Some(message) = report["uplink"]["message"]["en"]
         .as_str()
         .filter(|text| !text.is_empty())
     {

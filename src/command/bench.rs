@@ -6,20 +6,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
 
 use super::dispatch::Setup;
 use super::envelope::{self, Claims, EnvelopeFault};
-use super::handlers::{Call, Handler, Outcome};
+use super::handlers::{Call, Handler, Outcome, Post};
 use super::id::CommandId;
 use super::journal::{Entry, Journal, JournalError, Reply};
 use super::judge::{Arrival, Deadline, Unfit, judge};
 use super::limiter::Limiter;
 use super::response::{Response, State, Trouble};
-use super::tray::{Tray, Waiting};
-use crate::uplink::desk::{Answer, Message};
+use super::tray::{Care, Posted, Tray, Waiting};
+use crate::uplink::desk::{Answer, JSON, Message};
 
 /// Commands at work side by side; others wait for their turn.
 const AT_ONCE: usize = 4;
@@ -91,7 +91,11 @@ impl Bench {
             return Ok(None);
         }
         let floor = self.journal().floor();
-        let deadline = match judge(claims, &self.setup.identity, arrival, floor) {
+        let verdict = match self.journal().may_have_forgotten(claims.exp) {
+            true => Err(Unfit::Expired),
+            false => judge(claims, &self.setup.identity, arrival, floor),
+        };
+        let deadline = match verdict {
             Ok(deadline) => deadline,
             Err(unfit) => {
                 self.setup.counters.unfit.add(1);
@@ -189,6 +193,7 @@ impl Bench {
             deadline,
             place: _place,
         } = begun;
+        halt("acked").await;
         let turn = self.turns.acquire().await;
         let now = self.setup.clock.now();
         if deadline.is_some_and(|deadline| deadline.is_over(now)) {
@@ -200,6 +205,7 @@ impl Bench {
                 id: entry.id.clone(),
                 args,
                 progress: self.progress(&entry),
+                post: self.post(&entry.id),
             };
             let begun = Arc::clone(&handler);
             let outcome = tokio::spawn(async move { begun.run(call).await }).await;
@@ -207,6 +213,7 @@ impl Bench {
                 let message = "a fault of footfall itself; see the box's log";
                 Err(Trouble::failed("internal", message))
             });
+            halt("executed").await;
             self.end(&mut entry, outcome);
         }
         drop(turn);
@@ -229,7 +236,21 @@ impl Bench {
                 result: None,
                 error: None,
             };
-            bench.put(&entry.id, &entry.reply, payload.encode(), false);
+            bench.put(&entry.id, &entry.reply, payload.encode(), Care::Nobody);
+        })
+    }
+
+    /// Publishes what belongs to a command besides its answer.
+    fn post(self: &Arc<Self>, id: &CommandId) -> Post {
+        let (bench, id) = (Arc::clone(self), id.clone());
+        Box::new(move |answer| {
+            let (sender, heard) = oneshot::channel::<Posted>();
+            bench.tray.put(Waiting {
+                id: Some(id.clone()),
+                care: Care::Sender(sender),
+                answer,
+            });
+            heard
         })
     }
 
@@ -278,6 +299,7 @@ impl Bench {
                 Err(_) => return,
             }
         }
+        halt("stored").await;
         self.answer(&entry, &entry.reply, true);
     }
 
@@ -320,7 +342,7 @@ impl Bench {
         };
         let name = claims.map(|claims| claims.name.as_str());
         let payload = self.encode(id, name, state_of(trouble), Err(trouble));
-        self.put(id, &self.reply(id, message), payload, false);
+        self.put(id, &self.reply(id, message), payload, Care::Nobody);
     }
 
     pub(super) fn answer(&self, entry: &Entry, reply: &Reply, stored: bool) {
@@ -334,7 +356,11 @@ impl Bench {
             result: entry.result.as_ref(),
             error: entry.error.as_ref(),
         };
-        self.put(&entry.id, reply, payload.encode(), stored);
+        let care = match stored {
+            true => Care::Journal,
+            false => Care::Nobody,
+        };
+        self.put(&entry.id, reply, payload.encode(), care);
     }
 
     pub(super) fn encode(
@@ -357,13 +383,15 @@ impl Bench {
         .encode()
     }
 
-    fn put(&self, id: &CommandId, reply: &Reply, payload: Vec<u8>, stored: bool) {
+    fn put(&self, id: &CommandId, reply: &Reply, payload: Vec<u8>, care: Care) {
         self.tray.put(Waiting {
-            id: id.clone(),
-            stored,
+            id: Some(id.clone()),
+            care,
             answer: Answer {
                 topic: reply.topic.clone(),
+                content_type: JSON,
                 correlation: reply.correlation.clone(),
+                retain: false,
                 payload,
             },
         });
@@ -392,6 +420,14 @@ impl Bench {
 
     pub(super) fn journal(&self) -> MutexGuard<'_, Journal> {
         self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where a test stops a debug build for good, to kill it at exactly that point: `FOOTFALL_HALT_AT=executed`.
+pub(super) async fn halt(point: &str) {
+    if cfg!(debug_assertions) && std::env::var("FOOTFALL_HALT_AT").is_ok_and(|at| at == point) {
+        warn!(point, "halted for a test");
+        std::future::pending().await
     }
 }
 

@@ -13,6 +13,8 @@ use super::response::Trouble;
 pub enum Wish {
     /// That of now with this merge patch (RFC 7386) of the changes.
     Patch(Map<String, Value>),
+    /// The owner's file with exactly this merge patch over it.
+    Whole(Map<String, Value>),
     /// That before the last committed change.
     Before,
     /// The owner's file alone.

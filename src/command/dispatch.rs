@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 use tracing::{error, info, warn};
 
-use super::bench::{Begun, Bench, STORE_AGAIN};
+use super::bench::{Begun, Bench, STORE_AGAIN, halt};
 use super::counters::Counters;
 use super::envelope;
 use super::handlers::{Handler, interrupted};
@@ -21,9 +21,10 @@ use super::journal::{Entry, Journal};
 use super::judge::Arrival;
 use super::key::Keys;
 use super::response::{State, Trouble};
+use super::tray::{Care, Posted, Waiting};
 use crate::clock::SharedClock;
 use crate::event::Identity;
-use crate::uplink::desk::{Answer, COMMANDS_HELD, Desk, Message};
+use crate::uplink::desk::{Answer, COMMANDS_HELD, Desk, Inlet, Message};
 use crate::uplink::topics::Topics;
 
 /// What a dispatcher works with.
@@ -40,6 +41,8 @@ pub struct Setup {
 /// See the module. What the uplink holds.
 pub struct Dispatcher {
     inbox: mpsc::Sender<Delivery>,
+    /// The newest desired config.
+    desired: watch::Sender<Option<Arc<[u8]>>>,
     bench: Arc<Bench>,
 }
 
@@ -67,9 +70,25 @@ impl Dispatcher {
         let bench = Arc::new(Bench::new(setup, journal));
         let dispatcher = Self {
             inbox: tx,
+            desired: watch::channel(None).0,
             bench: Arc::clone(&bench),
         };
         Ok((Arc::new(dispatcher), Worker { inbox, bench, open }))
+    }
+
+    /// What came in on `{base}/config/desired`: the newest message only.
+    #[must_use]
+    pub fn desired(&self) -> watch::Receiver<Option<Arc<[u8]>>> {
+        self.desired.subscribe()
+    }
+
+    /// Publishes what belongs to no command; a later one to the same topic takes the place of one that still waits.
+    pub fn publish(&self, answer: Answer) {
+        self.bench.tray.put(Waiting {
+            id: None,
+            care: Care::Nobody,
+            answer,
+        });
     }
 }
 
@@ -79,6 +98,12 @@ impl Desk for Dispatcher {
         message.payload.truncate(envelope::LONGEST + 1);
         message.payload.shrink_to_fit();
         let (durable, receipt) = oneshot::channel();
+        if message.inlet == Inlet::Desired {
+            // Nothing to make durable: the broker brings it again with every connection.
+            self.desired.send_replace(Some(message.payload.into()));
+            let _ = durable.send(());
+            return Some(receipt);
+        }
         let arrival = Arrival {
             at: self.bench.setup.clock.now(),
             expires_in: message.expires_in,
@@ -103,16 +128,40 @@ impl Desk for Dispatcher {
         let Some(waiting) = self.bench.tray.take(ticket) else {
             return;
         };
-        if waiting.stored {
-            let bench = Arc::clone(&self.bench);
-            // Not waited for: should it be lost, the answer is published once more.
-            spawn_blocking(move || bench.note_answered(&waiting.id));
+        match (waiting.care, waiting.id) {
+            (Care::Journal, Some(id)) => {
+                let bench = Arc::clone(&self.bench);
+                // Not waited for: should it be lost, the answer is published once more.
+                tokio::spawn(async move {
+                    halt("answered").await;
+                    spawn_blocking(move || bench.note_answered(&id)).await
+                });
+            }
+            (Care::Sender(sender), _) => {
+                let _ = sender.send(Posted::Delivered);
+            }
+            _ => {}
         }
+    }
+
+    fn refused(&self, ticket: u64) -> Option<String> {
+        self.bench.tray.refuse(ticket)
     }
 
     fn too_large(&self, ticket: u64, most: usize) {
         let Some(mut waiting) = self.bench.tray.take(ticket) else {
             return;
+        };
+        let id = match (waiting.care, waiting.id.take()) {
+            (Care::Sender(sender), _) => {
+                let _ = sender.send(Posted::TooLarge(most));
+                return;
+            }
+            (_, None) => return,
+            (care, Some(id)) => {
+                waiting.care = care;
+                id
+            }
         };
         let trouble = Trouble::failed(
             "too_large",
@@ -121,10 +170,9 @@ impl Desk for Dispatcher {
                 waiting.answer.payload.len()
             ),
         );
-        let payload = self
-            .bench
-            .encode(&waiting.id, None, State::Failed, Err(&trouble));
+        let payload = self.bench.encode(&id, None, State::Failed, Err(&trouble));
         if payload.len() <= most {
+            waiting.id = Some(id);
             waiting.answer.payload = payload;
             self.bench.tray.put(waiting);
         }
@@ -165,7 +213,10 @@ impl Worker {
             let nature = handler.nature();
             let latest = bench.journal().last_seq(&entry.name) == Some(entry.seq);
             let now = bench.setup.clock.now();
-            nature.idempotent
+            // A key that was withdrawn meanwhile begins nothing any more.
+            let trusted = bench.setup.keys.find(&entry.kid).is_some();
+            trusted
+                && nature.idempotent
                 && (latest || !nature.ordered)
                 && now.synced
                 && now.wall.as_second() < entry.exp
@@ -201,6 +252,7 @@ impl Worker {
             let (bench, given) = (Arc::clone(&self.bench), Arc::clone(&message));
             match spawn_blocking(move || bench.receive(&given, arrival)).await {
                 Ok(Ok(begun)) => {
+                    halt("accepted").await;
                     let _ = durable.send(());
                     if let Some(begun) = begun {
                         tokio::spawn(Arc::clone(&self.bench).work(begun));

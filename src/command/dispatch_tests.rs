@@ -140,6 +140,7 @@ impl Rig {
             seq,
         };
         let message = Message {
+            inlet: Inlet::Command,
             payload: seal(&self.key, &claims).into_bytes(),
             response_topic: None,
             correlation: None,

@@ -10,6 +10,7 @@
 //! While none has, new commands are refused. The file holds neither the envelope nor, once a command has ended, its
 //! arguments.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tracing::warn;
 
 use super::id::CommandId;
@@ -75,6 +76,9 @@ pub struct Reply {
 struct Marks {
     /// See [`Journal::floor`], seconds since 1970.
     floor: i64,
+    /// See [`Journal::may_have_forgotten`], seconds since 1970.
+    #[serde(default)]
+    forgotten: i64,
     /// The highest sequence number accepted, by command name.
     seq: BTreeMap<String, u64>,
 }
@@ -137,6 +141,32 @@ impl Journal {
         Ok((journal, open))
     }
 
+    /// The commands remembered in `dir`, the latest first: what was asked and what became of it, without arguments and
+    /// results. Touches nothing.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn summary(dir: &Path) -> io::Result<Vec<Value>> {
+        let mut entries: Vec<Entry> = Vec::new();
+        for file in fs::read_dir(dir.join("commands"))? {
+            entries.extend(read::<Entry>(&file?.path())?);
+        }
+        entries.sort_by_key(|entry| (Reverse(entry.exp), entry.id.clone()));
+        let brief = |entry: Entry| {
+            json!({
+                "id": entry.id,
+                "kid": entry.kid,
+                "name": entry.name,
+                "seq": entry.seq,
+                "state": entry.state,
+                "time": entry.time,
+                "error": entry.error.map(|trouble| trouble.code),
+                "answered": entry.answered,
+            })
+        };
+        Ok(entries.into_iter().map(brief).collect())
+    }
+
     /// The latest moment this box has known for sure: whatever the clock says, it is later.
     #[must_use]
     pub fn floor(&self) -> Timestamp {
@@ -147,6 +177,13 @@ impl Journal {
     #[must_use]
     pub fn knows(&self, id: &CommandId) -> bool {
         self.known.contains_key(id)
+    }
+
+    /// Whether a command that expires at `exp` (seconds since 1970) and is not known may have been known. Only a clock that
+    /// was ahead and was set back makes this true for a command that has not expired: it might be done a second time.
+    #[must_use]
+    pub const fn may_have_forgotten(&self, exp: i64) -> bool {
+        exp <= self.marks.forgotten
     }
 
     /// What is remembered of a command.
@@ -228,6 +265,7 @@ impl Journal {
         };
         // First what stands in for them: they are expired for good.
         self.marks.floor = self.marks.floor.max(*latest);
+        self.marks.forgotten = self.marks.forgotten.max(*latest);
         write(&self.dir.join("marks.json"), &self.marks)?;
         for (_, id) in over {
             match fs::remove_file(self.path(&id)) {
@@ -239,14 +277,15 @@ impl Journal {
     }
 }
 
-fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
+/// Writes a small file with its checksum.
+pub(super) fn write(path: &Path, value: &impl Serialize) -> io::Result<()> {
     let json = serde_json::to_string(value)?;
     let crc = crc32c::crc32c(json.as_bytes());
     durable::write(path, format!("{crc:08x}\n{json}\n").as_bytes())
 }
 
 /// `None` where the file is missing or damaged.
-fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
     match fs::metadata(path) {
         Ok(meta) if meta.len() > LARGEST_FILE => return Ok(None),
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -370,6 +409,22 @@ mod tests {
             (journal.known.len(), journal.floor().as_second()),
             (256, NOW + 1)
         );
+    }
+
+    #[test]
+    fn what_a_clock_that_was_ahead_made_it_forget_cannot_come_again_when_the_clock_is_right() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, _) = Journal::open(dir.path()).unwrap();
+        let done = entry(1, NOW + 600, State::Succeeded);
+        journal.add(&done, false, at(NOW, true)).unwrap();
+        assert!(!journal.may_have_forgotten(NOW + 1));
+        let a_year_ahead = NOW + 365 * 86_400;
+        let other = entry(2, a_year_ahead + 60, State::Succeeded);
+        journal.add(&other, false, at(a_year_ahead, true)).unwrap();
+        assert!(!journal.knows(&done.id));
+        let (journal, _) = Journal::open(dir.path()).unwrap();
+        assert!(journal.may_have_forgotten(done.exp));
+        assert!(!journal.may_have_forgotten(done.exp + 1));
     }
 
     #[test]

@@ -83,26 +83,14 @@ pub fn judge(
     arrival: Arrival,
     floor: Timestamp,
 ) -> Result<Deadline, Unfit> {
-    let Identity {
-        tenant,
-        store,
-        box_id,
-        ..
-    } = identity;
-    if claims.addressee != *box_id && claims.addressee != format!("{tenant}/{store}/{box_id}") {
+    if !is_for(claims, identity) {
         return Err(Unfit::Foreign);
     }
     if claims.exp - claims.iat > LONGEST_LIFE_S {
         return Err(Unfit::LongLived);
     }
     if arrival.at.synced {
-        let now = arrival.at.wall.as_second();
-        if claims.iat > now + AHEAD_S {
-            return Err(Unfit::FromTheFuture);
-        }
-        if claims.exp <= now {
-            return Err(Unfit::Expired);
-        }
+        is_of_now(claims, arrival.at)?;
         return Ok(Deadline::Wall(claims.exp));
     }
     let left = arrival.expires_in.ok_or(Unfit::NoTime)?;
@@ -112,6 +100,33 @@ pub fn judge(
     // The signer's lifetime bounds what the unsigned interval claims.
     let life = Duration::from_secs(u64::try_from(claims.exp - claims.iat).unwrap_or(0));
     Ok(Deadline::Boot(arrival.at.boot + left.min(life)))
+}
+
+/// Whether `claims` name this box: by id, or by `tenant/store/box`.
+#[must_use]
+pub fn is_for(claims: &Claims, identity: &Identity) -> bool {
+    let Identity {
+        tenant,
+        store,
+        box_id,
+        ..
+    } = identity;
+    claims.addressee == *box_id || claims.addressee == format!("{tenant}/{store}/{box_id}")
+}
+
+/// Judges `claims` by a synced clock.
+///
+/// # Errors
+/// From the future, or expired.
+pub fn is_of_now(claims: &Claims, now: Stamp) -> Result<(), Unfit> {
+    let now = now.wall.as_second();
+    if claims.iat > now + AHEAD_S {
+        return Err(Unfit::FromTheFuture);
+    }
+    if claims.exp <= now {
+        return Err(Unfit::Expired);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

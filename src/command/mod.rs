@@ -8,6 +8,7 @@
 //!
 //! - [`envelope`], [`key`], [`id`]: JWS, Ed25519 keys, UUIDs; [`judge`], [`limiter`]: pure
 //! - [`journal`]: what survives; [`tray`]: answers on their way; [`response`]: what they say
+//! - [`desired`]: the config the cloud wants, and what became of it
 //! - [`dispatch`]: takes, begins, ends; [`handlers`]: one file for each command
 //!
 //! `docs/reference/commands.md` is the contract.
@@ -15,6 +16,7 @@
 mod bench;
 pub mod configure;
 pub mod counters;
+pub mod desired;
 pub mod dispatch;
 pub mod envelope;
 pub mod handlers;

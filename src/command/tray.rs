@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tracing::warn;
 
 use super::id::CommandId;
@@ -12,13 +12,40 @@ use crate::uplink::desk::Answer;
 /// Answers that wait at most; beyond that the oldest is dropped (the journal gives it to whoever asks again).
 const CAPACITY: usize = 128;
 
-/// One answer and the command it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Something to publish, and the command it belongs to.
+#[derive(Debug)]
 pub struct Waiting {
-    pub id: CommandId,
-    /// Whether the journal wants to know when the broker has it.
-    pub stored: bool,
+    /// `None` for what belongs to no command.
+    pub id: Option<CommandId>,
+    pub care: Care,
     pub answer: Answer,
+}
+
+/// Who wants to know what became of it.
+#[derive(Debug)]
+pub enum Care {
+    Nobody,
+    /// The journal, when the broker has it.
+    Journal,
+    /// Whoever sent it. Once they do not wait any more it is not published.
+    Sender(oneshot::Sender<Posted>),
+}
+
+/// What became of something to publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Posted {
+    /// The broker has it.
+    Delivered,
+    /// The broker does not want it.
+    Refused,
+    /// The broker takes no payload larger than this, bytes.
+    TooLarge(usize),
+}
+
+impl Waiting {
+    fn is_abandoned(&self) -> bool {
+        matches!(&self.care, Care::Sender(sender) if sender.is_closed())
+    }
 }
 
 /// See the module.
@@ -55,7 +82,12 @@ impl Tray {
             if queue.by_ticket.len() >= CAPACITY
                 && let Some((_, dropped)) = queue.by_ticket.pop_first()
             {
-                warn!(id = %dropped.id, "too many answers wait; the oldest is dropped");
+                let id = dropped.id.as_ref().map(CommandId::as_str);
+                warn!(
+                    id,
+                    topic = dropped.answer.topic,
+                    "too many answers wait; the oldest is dropped"
+                );
             }
             queue.last += 1;
             let ticket = queue.last;
@@ -70,10 +102,25 @@ impl Tray {
         self.lock().by_ticket.remove(&ticket)
     }
 
+    /// Tells the sender of an answer that the broker refused it, where there is one: then it is taken out. Gives its topic.
+    pub fn refuse(&self, ticket: u64) -> Option<String> {
+        let mut queue = self.lock();
+        let topic = queue.by_ticket.get(&ticket)?.answer.topic.clone();
+        let told = |waiting: &mut Waiting| matches!(waiting.care, Care::Sender(_));
+        if queue.by_ticket.get_mut(&ticket).is_some_and(told)
+            && let Some(Waiting { care, .. }) = queue.by_ticket.remove(&ticket)
+            && let Care::Sender(sender) = care
+        {
+            let _ = sender.send(Posted::Refused);
+        }
+        Some(topic)
+    }
+
     /// The first answer after `ticket`.
     #[must_use]
     pub fn after(&self, ticket: u64) -> Option<(u64, Answer)> {
-        let queue = self.lock();
+        let mut queue = self.lock();
+        queue.by_ticket.retain(|_, waiting| !waiting.is_abandoned());
         let (ticket, waiting) = queue.by_ticket.range(ticket.saturating_add(1)..).next()?;
         Some((*ticket, waiting.answer.clone()))
     }
@@ -100,14 +147,17 @@ impl Tray {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::uplink::desk::JSON;
 
     fn waiting(id: u8, topic: &str, text: &str) -> Waiting {
         Waiting {
-            id: CommandId::from_random([id; 16]),
-            stored: true,
+            id: Some(CommandId::from_random([id; 16])),
+            care: Care::Journal,
             answer: Answer {
                 topic: topic.into(),
+                content_type: JSON,
                 correlation: None,
+                retain: false,
                 payload: text.into(),
             },
         }
@@ -128,6 +178,31 @@ mod tests {
         assert!(tray.take(1).is_none());
         assert!(tray.take(4).is_some());
         assert_eq!((tray.last(), tray.after(3)), (3, None));
+    }
+
+    #[test]
+    fn a_sender_hears_what_became_of_its_parcel_and_one_who_left_is_not_served() {
+        let tray = Tray::default();
+        let parcel = |topic: &str| {
+            let (sender, heard) = oneshot::channel();
+            let care = Care::Sender(sender);
+            tray.put(Waiting {
+                care,
+                ..waiting(1, topic, "")
+            });
+            (tray.last(), heard)
+        };
+        let (refused, mut heard) = parcel("a");
+        assert_eq!(tray.refuse(refused).as_deref(), Some("a"));
+        assert_eq!(heard.try_recv(), Ok(Posted::Refused));
+        assert_eq!((tray.refuse(refused), tray.after(0)), (None, None));
+        let (_, heard) = parcel("b");
+        drop(heard);
+        assert_eq!(tray.after(0), None);
+        // An answer stays for a later try.
+        tray.put(waiting(2, "c", ""));
+        assert_eq!(tray.refuse(tray.last()).as_deref(), Some("c"));
+        assert!(tray.after(0).is_some());
     }
 
     #[test]

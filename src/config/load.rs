@@ -78,7 +78,8 @@ pub fn parse(text: &str, path: &Path) -> Result<Loaded, Faults> {
     let mut unknown = Vec::new();
     let read: Result<Config, _> = serde_path_to_error::deserialize(
         serde_ignored::Deserializer::new(deserializer, &mut |path: serde_ignored::Path<'_>| {
-            unknown.push(path.to_string())
+            // It writes `?` for what may be absent; nobody wrote that into the file.
+            unknown.push(path.to_string().replace(".?", ""))
         }),
     );
     let mut faults: Vec<_> = unknown.iter().map(|key| places.unknown(key)).collect();
@@ -284,6 +285,9 @@ fn referenced<'v>(
     root: &'v serde_json::Value,
     node: &'v serde_json::Value,
 ) -> &'v serde_json::Value {
+    // What may be absent is written as "one of this and null".
+    let choices = node.get("anyOf").and_then(serde_json::Value::as_array);
+    let node = choices.and_then(|all| all.first()).unwrap_or(node);
     let target = node
         .get("$ref")
         .and_then(|name| name.as_str()?.strip_prefix('#'));

@@ -198,3 +198,86 @@ fn mutated_configs_never_panic() {
         let _ = parse(&String::from_utf8_lossy(&bytes), Path::new("x.toml"));
     }
 }
+
+#[test]
+fn zones_places_and_hours_that_cannot_be_counted_on_are_named() {
+    let with = |more: &str| faults(&format!("{GOOD}{more}"));
+    let zone = |keys: &str| {
+        let points = if keys.contains("points") {
+            ""
+        } else {
+            "points = [[0.1, 0.1], [0.4, 0.1], [0.4, 0.6]]\n"
+        };
+        with(&format!("[[camera.zone]]\nid = \"till\"\n{points}{keys}"))
+    };
+    for (found, expected) in [
+        (
+            zone("points = [[0.2, 0.2], [0.8, 0.8], [0.8, 0.2], [0.2, 0.8]]"),
+            "camera[0].zone[0].points = [[0.2, 0.2], [0.8, 0.8], [0.8, 0.2], [0.2, 0.8]]: its sides cross each other",
+        ),
+        (
+            zone("points = [[0.2, 0.2], [0.8, 1.8], [0.8, 0.2]]"),
+            "each from 0 to 1",
+        ),
+        (
+            zone("kind = \"shelf\""),
+            "unknown variant `shelf`, expected `area` or `queue`",
+        ),
+        (
+            zone("dwell_s = 0"),
+            "camera[0].zone[0].dwell_s = 0: expected a number 1 to 3600",
+        ),
+        (
+            zone("dwell_s = 90\nlongest_s = 60"),
+            "expected more than `dwell_s`",
+        ),
+        (
+            zone(
+                "points = [[0.1, 0.1], [0.4, 0.1], [0.4, 0.6]]\n[[camera.zone]]\nid = \"till\"\npoints = [[0.1, 0.1], [0.4, 0.1], [0.4, 0.6]]",
+            ),
+            "another zone of this camera has this id already",
+        ),
+        (
+            with("[[place]]\nid = \"shop\"\nlines = [\"entrance/dor\"]"),
+            "no line is called \"entrance/dor\"; expected camera/line (did you mean `entrance/door`?)",
+        ),
+        (
+            with(
+                "[[place]]\nid = \"shop\"\nlines = [\"entrance/door\"]\nreversed = [\"entrance/door\"]",
+            ),
+            "named twice",
+        ),
+        (
+            with("[[place]]\nid = \"shop\""),
+            "expected at least one line",
+        ),
+        (
+            with("[[place]]\nid = \"shop\"\nlines = [\"entrance/door\"]\nreset = \"4\""),
+            "place[0].reset = \"4\": expected a time of day",
+        ),
+        (
+            with("[hours]\nmon = [\"9-17\"]"),
+            "hours.mon = [\"9-17\"]: \"9-17\" is no period",
+        ),
+        (
+            with("[hours]\nmonday = [\"09:00-17:00\"]"),
+            ":20: hours.monday = [\"09:00-17:00\"]: no such key (did you mean `mon`?)",
+        ),
+    ] {
+        assert!(
+            found.len() == 1 && found[0].contains(expected),
+            "{expected}: {found:#?}"
+        );
+    }
+    let fine = "[[camera.zone]]\nid = \"till\"\nkind = \"queue\"\npoints = [[0.1, 0.1], [0.4, 0.1], [0.4, 0.6]]\n\
+        [[place]]\nid = \"shop\"\nlines = [\"entrance/door\"]\n[hours]\nmon = [\"09:00-17:00\"]\n[hours.dates]\n\"12-25\" = []";
+    let loaded = parse(&format!("{GOOD}{fine}"), Path::new("f.toml")).unwrap();
+    assert_eq!(loaded.config.place[0].reset, "04:00");
+    assert_eq!(crate::config::advice(&loaded.config), Vec::<String>::new());
+    let near = GOOD.replace("[[0.5, 1.0], [0.5, 0.0]]", "[[0.1, 0.97], [0.9, 0.97]]");
+    let near = parse(&near, Path::new("f.toml")).unwrap();
+    assert!(
+        crate::config::advice(&near.config)[0]
+            .contains("camera entrance, line door: it is close to")
+    );
+}

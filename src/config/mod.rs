@@ -12,3 +12,4 @@ pub use kept::{Kept, KeptError};
 pub use load::{Loaded, load, parse};
 pub use overlay::Overlay;
 pub use schema::Config;
+pub use validate::advice;

@@ -34,12 +34,32 @@ struct Section {
     sources: &'static [&'static str],
 }
 
-const SECTIONS: [Section; 4] = [
+const SECTIONS: [Section; 6] = [
     Section {
         name: "camera",
         by_id: true,
-        keys: &["line", "fps", "threshold", "anchor", "device", "rtsp"],
+        keys: &[
+            "line",
+            "zone",
+            "fps",
+            "threshold",
+            "anchor",
+            "device",
+            "rtsp",
+        ],
         sources: &["device", "rtsp", "file"],
+    },
+    Section {
+        name: "place",
+        by_id: true,
+        keys: &["lines", "reversed", "capacity", "reset", "learn"],
+        sources: &[],
+    },
+    Section {
+        name: "hours",
+        by_id: false,
+        keys: &["mon", "tue", "wed", "thu", "fri", "sat", "sun", "dates"],
+        sources: &[],
     },
     Section {
         name: "scanner",

@@ -7,9 +7,11 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use crate::hours::HoursSettings as Hours;
 pub use crate::sensor::camera::rtsp::Transport;
 pub use crate::sensor::camera::v4l2::PixelFormat;
-pub use crate::sensor::vision::count::line::{Anchor, CountMode};
+pub use crate::sensor::vision::count::geometry::Anchor;
+pub use crate::sensor::vision::count::line::CountMode;
 use crate::sensor::{gpio, scanner, wifi};
 
 /// The whole file.
@@ -28,6 +30,10 @@ pub struct Config {
     pub vision: Vision,
     #[serde(default)]
     pub camera: Vec<Camera>,
+    #[serde(default)]
+    pub place: Vec<Place>,
+    /// When the shop is open; absent: interval events do not say.
+    pub hours: Option<Hours>,
     #[serde(default)]
     pub gpio: gpio::Settings,
     #[serde(default)]
@@ -101,14 +107,39 @@ pub struct Uplink {
     /// PEM of the box's own certificate; together with `key_file`.
     pub cert_file: Option<PathBuf>,
     pub key_file: Option<PathBuf>,
+    /// The version of MQTT.
+    pub protocol: Protocol,
     /// Seconds between MQTT pings, 5..=3600.
     pub keep_alive_s: u16,
     /// Batches under way at once, 1..=100.
     pub inflight: u16,
     /// Events in one batch, 1..=1000.
     pub batch_events: usize,
-    /// Size limit of one batch, KiB, 4..=4096.
+    /// Size limit of one batch before compression, KiB, 4..=4096.
     pub batch_kib: usize,
+    /// Largest packet the broker takes, KiB, 4..=262143. MQTT 5 brokers tell; the smaller limit counts.
+    pub max_packet_kib: Option<usize>,
+    pub compression: Compression,
+}
+
+/// The version of MQTT between box and broker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Protocol {
+    #[default]
+    #[serde(rename = "5")]
+    V5,
+    #[serde(rename = "3.1.1")]
+    V311,
+}
+
+/// How batches are made smaller.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    #[default]
+    None,
+    /// Zstandard (RFC 8878), where it makes a batch smaller.
+    Zstd,
 }
 
 impl Default for Uplink {
@@ -120,10 +151,13 @@ impl Default for Uplink {
             ca_file: None,
             cert_file: None,
             key_file: None,
+            protocol: Protocol::default(),
             keep_alive_s: 30,
             inflight: 20,
             batch_events: 100,
             batch_kib: 128,
+            max_packet_kib: None,
+            compression: Compression::default(),
         }
     }
 }
@@ -254,8 +288,20 @@ pub struct Camera {
     /// What is painted over before anything looks at the picture.
     #[serde(default)]
     pub mask: Vec<Mask>,
+    /// Whether `heatmap.interval` is told.
+    #[serde(default)]
+    pub heatmap: bool,
+    /// Length of `heatmap.interval` and `flow.interval`, minutes: 5, 10, 15, 20, 30 or 60.
+    #[serde(default = "quarter")]
+    pub maps_min: u32,
     #[serde(default)]
     pub line: Vec<Line>,
+    #[serde(default)]
+    pub zone: Vec<Zone>,
+}
+
+fn quarter() -> u32 {
+    15
 }
 
 /// `[[camera.mask]]`: a part of the picture that must not be seen.
@@ -305,12 +351,12 @@ fn person() -> Vec<String> {
 
 /// `[[camera.line]]`: a counting line.
 ///
-/// Stand on the first point and look at the second: a crossing from your left hand to your right is `in`.
+/// Stand on the first point and look along the line: a crossing from your left hand to your right is `in`.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub struct Line {
     /// `[a-z0-9-]{1,32}`, unique within the camera.
     pub id: String,
-    /// Two points, each `[x, y]` as fractions of the picture.
+    /// Two to sixteen points, each `[x, y]` as fractions of the picture.
     pub points: Vec<[f64; 2]>,
     /// Name of the left side.
     #[serde(default = "outside")]
@@ -335,4 +381,68 @@ fn inside() -> String {
 
 fn half_band() -> f64 {
     0.15
+}
+
+/// `[[camera.zone]]`: an area in which people stay or queue.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct Zone {
+    /// `[a-z0-9-]{1,32}`, unique within the camera.
+    pub id: String,
+    #[serde(default)]
+    pub kind: ZoneKind,
+    /// Three to sixteen corners in their order, each `[x, y]` as fractions of the picture.
+    pub points: Vec<[f64; 2]>,
+    /// Seconds after which a visit is a stay, or somebody is queueing, 1..=3600.
+    #[serde(default = "ten")]
+    pub dwell_s: f64,
+    /// Seconds after which a visit is over, because it is a mannequin's, or staff's, 60..=86400.
+    #[serde(default = "an_hour")]
+    pub longest_s: u32,
+    /// Half-width of the undecided band along the border, in box heights, 0.02..=1.
+    #[serde(default = "half_band")]
+    pub half_band: f64,
+}
+
+/// What a zone is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ZoneKind {
+    /// People stay or pass.
+    #[default]
+    Area,
+    /// People queue in it.
+    Queue,
+}
+
+fn an_hour() -> u32 {
+    3600
+}
+
+/// `[[place]]`: where people are inside, and which lines lead into it. Without any: the shop, and all lines.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct Place {
+    /// `[a-z0-9-]{1,32}`, unique.
+    pub id: String,
+    /// `camera/line` of the lines whose `in` leads into it.
+    #[serde(default)]
+    pub lines: Vec<String>,
+    /// `camera/line` of the lines whose `in` leads out of it.
+    #[serde(default)]
+    pub reversed: Vec<String>,
+    /// Most people who may be inside, 1..=100000.
+    pub capacity: Option<u32>,
+    /// When nobody is inside, `HH:MM` in the shop's time zone; empty: never.
+    #[serde(default = "four")]
+    pub reset: String,
+    /// Whether the drift that past days had in common is taken out.
+    #[serde(default = "yes")]
+    pub learn: bool,
+}
+
+fn four() -> String {
+    "04:00".to_owned()
+}
+
+fn yes() -> bool {
+    true
 }

@@ -1,11 +1,15 @@
 //! What the types cannot say: ranges, names, references between keys. Pure: looks at no file but the config.
 
+mod counting;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+pub use self::counting::advice;
+
 use super::fault::{Fault, nearest};
 use super::load::Places;
-use super::schema::{Camera, Config, DetectorKind, Line, Status, Uplink};
+use super::schema::{Camera, Config, DetectorKind, Status, Uplink};
 use crate::sensor::camera::rtsp;
 use crate::sensor::{Flaw, is_id, scanner};
 
@@ -42,6 +46,7 @@ pub fn validate(config: &Config, places: &Places<'_>) -> Vec<Fault> {
         }
         camera(&key, one, &mut faults);
     }
+    counting::places(config, &mut faults);
     faults.section("gpio", config.gpio.flaws());
     for (key, expected) in scanner::Settings::flaws(&config.scanner) {
         faults.add(&format!("scanner{key}"), &expected);
@@ -95,6 +100,19 @@ impl Faulty<'_, '_> {
         }
     }
 
+    /// As [`Faulty::add`], for a name that leads nowhere: says which of `known` is nearest.
+    fn unknown<'n>(
+        &mut self,
+        key: &str,
+        expected: &str,
+        name: &str,
+        known: impl IntoIterator<Item = &'n str>,
+    ) {
+        let mut fault = self.places.fault(key, expected.to_owned());
+        fault.nearest = nearest(name, known);
+        self.found.push(fault);
+    }
+
     fn range(&mut self, key: &str, value: f64, least: f64, most: f64) {
         // Written so that NaN is out of range too.
         if !(least..=most).contains(&value) {
@@ -129,12 +147,9 @@ fn device(config: &Config, faults: &mut Faulty<'_, '_>) {
             .available()
             .map(|name| name.to_string())
             .collect();
-        let mut fault = faults.places.fault(
-            "device.timezone",
-            "expected an IANA time zone, such as \"Europe/Berlin\"".to_owned(),
-        );
-        fault.nearest = nearest(&device.timezone, known.iter().map(String::as_str));
-        faults.found.push(fault);
+        let expected = "expected an IANA time zone, such as \"Europe/Berlin\"";
+        let known = known.iter().map(String::as_str);
+        faults.unknown("device.timezone", expected, &device.timezone, known);
     }
 }
 
@@ -153,6 +168,9 @@ fn uplink(uplink: &Uplink, faults: &mut Faulty<'_, '_>) {
         1000.0,
     );
     faults.range("uplink.batch_kib", uplink.batch_kib as f64, 4.0, 4096.0);
+    if let Some(kib) = uplink.max_packet_kib {
+        faults.range("uplink.max_packet_kib", kib as f64, 4.0, 262_143.0);
+    }
     if uplink.username.is_some() != uplink.password_file.is_some() {
         faults.add(
             "uplink.username",
@@ -251,17 +269,7 @@ fn camera(key: &str, camera: &Camera, faults: &mut Faulty<'_, '_>) {
             );
         }
     }
-    let mut ids = BTreeSet::new();
-    for (index, one) in camera.line.iter().enumerate() {
-        let key = format!("{key}.line[{index}]");
-        if !ids.insert(&one.id) {
-            faults.add(
-                &format!("{key}.id"),
-                "another line of this camera has this id already; ids are unique",
-            );
-        }
-        line(&key, one, faults);
-    }
+    counting::picture(key, camera, faults);
 }
 
 /// Where the pictures come from.
@@ -298,49 +306,6 @@ fn source(key: &str, camera: &Camera, faults: &mut Faulty<'_, '_>) {
         faults.add(
             &format!("{key}.username"),
             "only a camera with `rtsp` has a user; remove it",
-        );
-    }
-}
-
-fn line(key: &str, line: &Line, faults: &mut Faulty<'_, '_>) {
-    faults.id(&format!("{key}.id"), &line.id);
-    faults.range(&format!("{key}.half_band"), line.half_band, 0.02, 1.0);
-    let points = format!("{key}.points");
-    match line.points.as_slice() {
-        [a, b] => {
-            if ![a, b]
-                .into_iter()
-                .flatten()
-                .all(|v| (0.0..=1.0).contains(v))
-            {
-                faults.add(
-                    &points,
-                    "expected fractions of the picture, each from 0 to 1",
-                );
-            } else if (a[0] - b[0]).hypot(a[1] - b[1]) < 0.02 {
-                faults.add(
-                    &points,
-                    "the two points are the same place; a line needs two ends",
-                );
-            }
-        }
-        _ => faults.add(
-            &points,
-            "expected two points, such as [[0.5, 1.0], [0.5, 0.0]]",
-        ),
-    }
-    for (name, side) in [("left", &line.left), ("right", &line.right)] {
-        if side.is_empty() || side.chars().count() > 64 {
-            faults.add(
-                &format!("{key}.{name}"),
-                "expected a name of 1 to 64 characters",
-            );
-        }
-    }
-    if line.left == line.right {
-        faults.add(
-            &format!("{key}.right"),
-            "the two sides need different names",
         );
     }
 }

@@ -24,13 +24,14 @@ use crate::event::{Body, DeviceHealth, DeviceStarted, Draft, Identity, Stream};
 use crate::outbox::{self, Outbox, Queue};
 use crate::sensor::camera::CameraError;
 use crate::sensor::camera::preview::PreviewCell;
-use crate::sensor::counting::{CountingCamera, Delivery, Live};
+use crate::sensor::counting::{CountingCamera, Delivery, Live, Periods, Subjects};
 use crate::sensor::vision::VisionError;
+use crate::sensor::vision::count::scene::SceneSettings;
 use crate::sensor::vision::manifest::Manifest;
 use crate::sensor::vision::pipeline::{Pipeline, PipelineSettings};
 use crate::sensor::vision::runtime::{self, Runtime};
-use crate::sensor::vision::scene::SceneSettings;
 use crate::sensor::vision::session::OnnxDetector;
+use crate::sensor::vision::view::ViewSettings;
 use crate::sensor::{HealthCell, House, Roster, Sensor};
 use crate::status;
 use crate::stop::Stop;
@@ -232,7 +233,10 @@ fn camera(
     let shop = Mutex::new(Some(DrivingShop::new(shop, Arc::clone(clock), devices)));
     CountingCamera {
         id: CAMERA.into(),
-        lines: names,
+        subjects: Subjects {
+            lines: names,
+            ..Subjects::default()
+        },
         house: house.clone(),
         open: Box::new(move |_| {
             let mut shop = shop.lock().unwrap_or_else(PoisonError::into_inner);
@@ -248,10 +252,13 @@ fn camera(
         idle_fps: None,
         delivery: Delivery::Each,
         frozen_after: None,
-        interval: Duration::from_secs(60),
+        periods: Periods {
+            sums: Duration::from_secs(60),
+            maps: Duration::from_secs(900),
+        },
         health: HealthCell::starting(house.clock.now()),
         live: Live::default(),
-        preview: PreviewCell::new(vec![preview]),
+        preview: PreviewCell::new(vec![preview], Vec::new()),
     }
 }
 
@@ -261,8 +268,11 @@ fn pipeline(line: &schema::Line, runtime: &Runtime) -> Result<Pipeline, VisionEr
     let settings = PipelineSettings {
         threshold: manifest.threshold,
         first_track: 1,
-        lines: vec![app::line_settings(line, schema::Anchor::BottomCenter)],
-        scene: SceneSettings::default(),
+        view: ViewSettings::default(),
+        scene: SceneSettings {
+            lines: vec![app::line_settings(line)],
+            ..SceneSettings::default()
+        },
     };
     Ok(Pipeline::new(Some(Box::new(detector)), settings))
 }
@@ -301,7 +311,8 @@ async fn open_page(
     data: &Path,
     stopped: watch::Receiver<bool>,
 ) -> anyhow::Result<Option<String>> {
-    let today = Arc::new(status::Today::open(data));
+    let shared = Arc::clone(clock) as SharedClock;
+    let today = Arc::new(status::Today::open(data, identity.clone(), shared));
     let sources = Arc::new(status::Sources {
         identity: identity.clone(),
         clock: Arc::clone(clock) as SharedClock,
@@ -328,7 +339,7 @@ async fn open_page(
     };
     let address = listener.local_addr()?;
     // On loopback only, and gone with the process.
-    let site = status::Site::new(sources, status::Access::default(), stopped);
+    let site = status::Site::new(sources, status::Access::default(), None, stopped);
     tokio::spawn(site.serve(listener));
     Ok(Some(format!("http://{address}/")))
 }

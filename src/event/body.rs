@@ -6,6 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Stream;
+use super::place::{
+    FlowInterval, HeatmapInterval, OccupancyInterval, QueueInterval, ZoneDwelled, ZoneEntered,
+    ZoneInterval, ZoneLeft,
+};
+use crate::clock::ClockSet;
 
 /// Which way a line was crossed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -29,6 +34,9 @@ pub struct LineCrossed {
     pub from: String,
     /// Name of the side the person went to.
     pub to: String,
+    /// What the detector took them for; absent where the camera counts one class only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
 }
 
 /// How far an interval's numbers can be trusted.
@@ -53,13 +61,45 @@ pub struct LineInterval {
     pub from: String,
     /// End of the real coverage (exclusive), RFC 3339.
     pub to: String,
+    /// Whether the shop was open when the interval began; absent when no opening hours are set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open: Option<bool>,
     /// Crossings inwards.
     #[serde(rename = "in")]
     pub inward: u64,
     /// Crossings outwards.
     #[serde(rename = "out")]
     pub outward: u64,
+    /// The same by class; empty where the camera counts one class only.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub classes: BTreeMap<String, InOut>,
     pub quality: Quality,
+}
+
+/// Crossings in both directions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InOut {
+    #[serde(rename = "in")]
+    pub inward: u64,
+    #[serde(rename = "out")]
+    pub outward: u64,
+}
+
+impl InOut {
+    /// One more crossing.
+    pub fn add(&mut self, direction: Direction) {
+        match direction {
+            Direction::In => self.inward += 1,
+            Direction::Out => self.outward += 1,
+        }
+    }
+}
+
+impl std::ops::AddAssign for InOut {
+    fn add_assign(&mut self, more: Self) {
+        self.inward += more.inward;
+        self.outward += more.outward;
+    }
 }
 
 /// What a camera delivers.
@@ -111,6 +151,32 @@ pub struct DeviceStarted {
     pub version: String,
     /// SHA-256 of the config file's bytes, hex.
     pub config_sha256: String,
+}
+
+/// `device.clock_synced`: the wall clock can be believed from now on, or was set anew. Places the events of this boot: a
+/// moment's wall-clock time is `offset` + `boottime`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClockSynced {
+    /// The boot it is about, as in `bootid` of its events.
+    pub bootid: String,
+    /// Wall-clock time minus time since boot, seconds since 1970-01-01T00:00:00Z with milliseconds.
+    pub offset: f64,
+    /// How far the wall clock jumped since the daemon started or since the last such event, seconds with milliseconds;
+    /// positive: forward. 0 when it was right from the start.
+    pub step: f64,
+}
+
+impl ClockSynced {
+    /// The event for what the watch over the clock has seen in the boot `bootid`.
+    #[must_use]
+    pub fn new(bootid: &str, set: ClockSet) -> Self {
+        let seconds = |millis: i128| millis as f64 / 1000.0;
+        Self {
+            bootid: bootid.to_owned(),
+            offset: seconds(set.booted_at.as_millisecond().into()),
+            step: seconds(set.step.as_millis()),
+        }
+    }
 }
 
 /// `device.health`: facts about the process and the machine.
@@ -337,6 +403,14 @@ pub struct ConfigRolledBack {
 pub enum Body {
     LineCrossed(LineCrossed),
     LineInterval(LineInterval),
+    ZoneEntered(ZoneEntered),
+    ZoneLeft(ZoneLeft),
+    ZoneDwelled(ZoneDwelled),
+    ZoneInterval(ZoneInterval),
+    QueueInterval(QueueInterval),
+    HeatmapInterval(HeatmapInterval),
+    FlowInterval(FlowInterval),
+    OccupancyInterval(OccupancyInterval),
     WifiInterval(WifiInterval),
     CodeScanned(CodeScanned),
     DoorOpened(DoorOpened),
@@ -348,6 +422,7 @@ pub enum Body {
     ConfigRolledBack(ConfigRolledBack),
     CameraStatus(CameraStatus),
     DeviceStarted(DeviceStarted),
+    ClockSynced(ClockSynced),
     DeviceHealth(DeviceHealth),
     DeviceAlarm(DeviceAlarm),
     OutboxGap(OutboxGap),
@@ -360,6 +435,14 @@ impl Body {
         match self {
             Self::LineCrossed(_) => "footfall.line.crossed.v1",
             Self::LineInterval(_) => "footfall.line.interval.v1",
+            Self::ZoneEntered(_) => "footfall.zone.entered.v1",
+            Self::ZoneLeft(_) => "footfall.zone.left.v1",
+            Self::ZoneDwelled(_) => "footfall.zone.dwelled.v1",
+            Self::ZoneInterval(_) => "footfall.zone.interval.v1",
+            Self::QueueInterval(_) => "footfall.queue.interval.v1",
+            Self::HeatmapInterval(_) => "footfall.heatmap.interval.v1",
+            Self::FlowInterval(_) => "footfall.flow.interval.v1",
+            Self::OccupancyInterval(_) => "footfall.occupancy.interval.v1",
             Self::WifiInterval(_) => "footfall.wifi.interval.v1",
             Self::CodeScanned(_) => "footfall.code.scanned.v1",
             Self::DoorOpened(_) => "footfall.door.opened.v1",
@@ -371,6 +454,7 @@ impl Body {
             Self::ConfigRolledBack(_) => "footfall.config.rolled_back.v1",
             Self::CameraStatus(_) => "footfall.camera.status.v1",
             Self::DeviceStarted(_) => "footfall.device.started.v1",
+            Self::ClockSynced(_) => "footfall.device.clock_synced.v1",
             Self::DeviceHealth(_) => "footfall.device.health.v1",
             Self::DeviceAlarm(_) => "footfall.device.alarm.v1",
             Self::OutboxGap(_) => "footfall.outbox.gap.v1",
@@ -383,12 +467,23 @@ impl Body {
         match self {
             Self::DeviceAlarm(_) | Self::OutboxGap(_) | Self::ConfigRolledBack(_) => Stream::Alarm,
             Self::LineCrossed(_)
+            | Self::ZoneEntered(_)
+            | Self::ZoneLeft(_)
+            | Self::ZoneDwelled(_)
             | Self::CodeScanned(_)
             | Self::DoorOpened(_)
             | Self::DoorClosed(_)
             | Self::BeamCrossed(_)
-            | Self::ButtonPressed(_) => Stream::Count,
-            Self::LineInterval(_) | Self::WifiInterval(_) => Stream::Interval,
+            | Self::ButtonPressed(_)
+            // Kept for as long as the counts that it places, and behind them.
+            | Self::ClockSynced(_) => Stream::Count,
+            Self::LineInterval(_)
+            | Self::ZoneInterval(_)
+            | Self::QueueInterval(_)
+            | Self::HeatmapInterval(_)
+            | Self::FlowInterval(_)
+            | Self::OccupancyInterval(_)
+            | Self::WifiInterval(_) => Stream::Interval,
             Self::ConfigApplied(_)
             | Self::ConfigRejected(_)
             | Self::CameraStatus(_)

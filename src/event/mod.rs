@@ -4,6 +4,7 @@
 //! its sequence number, and never rewritten.
 
 mod body;
+mod place;
 
 use std::fmt;
 
@@ -15,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::clock::Stamp;
 
 pub use body::*;
+pub use place::*;
 
 /// The four streams, by falling priority. Each numbers its events from 1 without a gap.
 #[derive(
@@ -235,6 +237,7 @@ mod tests {
                 track: 812,
                 from: "street".into(),
                 to: "shop".into(),
+                class: None,
             }),
         };
         let bytes = draft.encode(&identity(), 1_187_734).unwrap();

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::frame;
 use super::ranges::{PerStream, RangeSet};
+use super::{frame, layout};
 use crate::durable;
 use crate::event::Stream;
 
@@ -19,6 +19,9 @@ const NAME: &str = "about";
 /// The facts of one segment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct About {
+    /// Number of the segment it belongs to: a file that strayed is not believed.
+    #[serde(default)]
+    pub ordinal: Option<u64>,
     /// First number this segment may give, per stream.
     pub start: [u64; 4],
     /// Events it may hold, over all streams.
@@ -70,6 +73,7 @@ impl About {
     #[must_use]
     pub fn unknown(present: &PerStream<RangeSet>) -> Self {
         Self {
+            ordinal: None,
             start: present.0.each_ref().map(|set| set.first().unwrap_or(1)),
             limit: 0,
             created: 0,
@@ -88,7 +92,8 @@ impl About {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        Ok(Self::decode(&bytes))
+        let strayed = |about: &Self| about.ordinal != layout::ordinal(segment);
+        Ok(Self::decode(&bytes).filter(|about| !strayed(about)))
     }
 
     /// Stores a segment's facts so that they survive a power cut.
@@ -96,7 +101,11 @@ impl About {
     /// # Errors
     /// Any I/O error.
     pub fn store(&self, segment: &Path) -> io::Result<()> {
-        durable::write(&segment.join(NAME), &self.encode()?)
+        let about = Self {
+            ordinal: layout::ordinal(segment),
+            ..self.clone()
+        };
+        durable::write(&segment.join(NAME), &about.encode()?)
     }
 
     /// The lowest epoch whose record of that number is no leftover.
@@ -136,6 +145,7 @@ mod tests {
         present[Stream::Count].insert(5..=9);
         present[Stream::Count].insert(12..=12);
         let about = About {
+            ordinal: None,
             start: [1, 5, 1, 1],
             limit: 50_000,
             created: -7,
@@ -147,6 +157,12 @@ mod tests {
         assert_eq!(about.epoch_of(Stream::Count, 8), 3);
         assert_eq!(about.epoch_of(Stream::Count, 9), 4);
         assert_eq!(about.sealed.as_ref().unwrap().present(), present);
+        let other = dir.path().join("seg-00000007");
+        std::fs::create_dir(&other).unwrap();
+        about.store(&other).unwrap();
+        assert_eq!(About::load(&other).unwrap().unwrap().ordinal, Some(7));
+        std::fs::rename(other.join(NAME), dir.path().join(NAME)).unwrap();
+        assert_eq!(About::load(dir.path()).unwrap(), None);
         let mut bytes = about.encode().unwrap();
         bytes[40] ^= 4;
         assert_eq!(About::decode(&bytes), None);

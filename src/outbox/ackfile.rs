@@ -6,13 +6,15 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use rustix::fs::{FallocateFlags, fallocate};
+
 use super::frame::{self, Reader};
 use super::ranges::{PerStream, RangeSet};
 use crate::durable;
 use crate::event::Stream;
 
 /// Size of one slot, bytes.
-const SLOT: u64 = 64 * 1024;
+pub const SLOT: u64 = 64 * 1024;
 /// Ranges of one stream that fit: a frame, the generation, four marks and counts, 16 bytes a range.
 const RANGES: usize = 1000;
 const TAG: [u8; 4] = *b"FfA1";
@@ -81,6 +83,8 @@ impl AckFile {
             .create(true)
             .truncate(false)
             .open(path)?;
+        // Its room is taken at once: acknowledgements are what makes room on a full disk. Not every file system can.
+        let _ = fallocate(&file, FallocateFlags::empty(), 0, 2 * SLOT);
         durable::sync_dir(durable::parent(path))?;
         let mut bytes = Vec::new();
         file.by_ref().take(2 * SLOT).read_to_end(&mut bytes)?;

@@ -9,14 +9,18 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use super::about::{About, Sealed};
 use super::ackfile::{AckFile, Acks};
 use super::gaps::{Gap, Gaps};
+use super::index::Index;
 use super::layout::{self, Kind};
 use super::marks::Marks;
 use super::probe::probe;
 use super::ranges::{PerStream, RangeSet};
+use super::record::Turn;
 use super::salvage;
 use super::segment::{Segment, SegmentError, directory_bytes};
 use super::space::Space;
@@ -26,6 +30,8 @@ use crate::event::{GapReason, Stream};
 
 /// Numbers reserved ahead of the last one given out.
 pub const RESERVE: u64 = 1000;
+/// Acknowledged segments that are dropped before new events have their turn again.
+const DROPPED_AT_ONCE: usize = 16;
 /// Starts noted in one segment before a new one is begun.
 const EPOCHS: usize = 64;
 
@@ -36,8 +42,8 @@ pub struct Layout {
     pub cache_bytes: u64,
     /// Events in one segment, at most.
     pub segment_events: u64,
-    /// Seconds after which a segment with events is sealed.
-    pub segment_age_s: i64,
+    /// Age at which a segment with events is sealed.
+    pub segment_age: Duration,
     /// Newest sealed segments that stay even when they are acknowledged.
     pub kept_segments: usize,
     /// What all files may take, bytes; `None`: what suits the file system.
@@ -52,8 +58,12 @@ pub struct Chain {
     pub acks: AckFile,
     pub marks: Marks,
     pub gaps: Gaps,
+    /// The file says otherwise: it must be written before the number of a planned report goes to another alarm.
+    pub gaps_differ: bool,
     /// Number of this start of the outbox.
     pub epoch: u32,
+    /// Number of the commit that comes next.
+    pub commit: u32,
     pub reserved: PerStream<u64>,
     /// Number of the head.
     pub ordinal: u64,
@@ -61,6 +71,10 @@ pub struct Chain {
     pub unbegun: Option<u64>,
     /// Facts of the head.
     pub about: About,
+    /// How old the head was at a moment (time since boot). Only a start asks the wall clock for its age.
+    pub age: (Duration, Duration),
+    /// The segment after the head.
+    pub spare: Option<Spare>,
     /// What is durable in the head.
     pub present: PerStream<RangeSet>,
     /// What a person should hear of, in plain words.
@@ -80,6 +94,9 @@ impl Chain {
     /// [`SegmentError`]; the head must then be reopened.
     pub fn append(&mut self, events: &PerStream<Vec<Vec<u8>>>) -> Result<(), SegmentError> {
         let adding: u64 = events.0.iter().map(|events| events.len() as u64).sum();
+        if self.gaps_differ {
+            self.note(self.gaps.clone())?;
+        }
         let stored = self.stored();
         if stored > 0 && stored + adding > self.about.limit {
             self.rotate()?;
@@ -87,10 +104,15 @@ impl Chain {
         let last = self.shared.state().last();
         self.reserve(&PerStream::new(|s| last[s] + events[s].len() as u64))?;
         let head = self.head()?;
+        let turn = Turn {
+            epoch: self.epoch,
+            commit: self.commit,
+        };
         for (stream, events) in events.iter() {
-            salvage::put(&head, stream, self.epoch, last[stream] + 1, events)?;
+            salvage::put(&head, stream, turn, last[stream] + 1, events)?;
         }
         head.commit()?;
+        self.commit += 1;
         let mut state = self.shared.state();
         for (stream, events) in events.iter().filter(|(_, events)| !events.is_empty()) {
             let first = last[stream] + 1;
@@ -155,8 +177,9 @@ impl Chain {
     /// # Errors
     /// [`SegmentError`]; the head must then be reopened.
     pub fn rotate_by_age(&mut self) -> Result<(), SegmentError> {
-        let age = self.clock.now().wall.as_second() - self.about.created;
-        if age >= self.layout.segment_age_s && self.stored() > 0 {
+        let (age, then) = self.age;
+        let since = self.clock.now().boot.saturating_sub(then);
+        if age.saturating_add(since) >= self.layout.segment_age && self.stored() > 0 {
             self.rotate()?;
         }
         Ok(())
@@ -189,33 +212,35 @@ impl Chain {
         ordinal: u64,
         sealed: Option<(u64, Closed)>,
     ) -> Result<(), SegmentError> {
+        let is_made = self.spare.take().is_some_and(|spare| spare.made(ordinal));
         let Layout {
             dir, cache_bytes, ..
         } = &self.layout;
         let new = Kind::New.path(dir, ordinal);
-        layout::remove(&new)?;
-        // What was begun must not take the room that may be missing.
-        let made = Segment::create(&new, *cache_bytes).inspect_err(|_| {
-            let _ = layout::remove(&new);
-        });
-        drop(made?);
+        if !is_made {
+            make(&new, *cache_bytes)?;
+        }
         let last = self.shared.state().last();
         let start = last.0.map(|last| last + 1);
+        let now = self.clock.now();
         let about = About {
+            ordinal: None,
             start,
             limit: self.layout.segment_events,
-            created: self.clock.now().wall.as_second(),
+            created: now.wall.as_second(),
             epochs: vec![(self.epoch, start)],
             sealed: None,
         };
         about.store(&new)?;
         layout::rename(dir, Kind::New, Kind::Segment, ordinal)?;
-        let segment = Segment::open(&Kind::Segment.path(dir, ordinal), *cache_bytes)?;
+        let segment = Segment::open_made(&Kind::Segment.path(dir, ordinal), *cache_bytes)?;
         self.about = about;
+        self.age = (Duration::ZERO, now.boot);
         self.ordinal = ordinal;
         self.unbegun = None;
         self.present = PerStream::default();
         self.set_head(segment, sealed);
+        self.spare = Spare::begin(&self.layout, ordinal + 1);
         Ok(())
     }
 
@@ -237,6 +262,10 @@ impl Chain {
     /// [`SegmentError`].
     pub fn resume(&mut self, ordinal: u64, segment: Segment) -> Result<(), SegmentError> {
         let last = self.shared.state().last();
+        let now = self.clock.now();
+        // Made in the future: then the wall clock was wrong then or is now, and nobody knows the age.
+        let age = u64::try_from(now.wall.as_second() - self.about.created).unwrap_or(0);
+        self.age = (Duration::from_secs(age), now.boot);
         self.ordinal = ordinal;
         self.set_head(segment, None);
         if self.about.epochs.len() >= EPOCHS && self.stored() > 0 {
@@ -247,6 +276,7 @@ impl Chain {
             .push((self.epoch, last.0.map(|last| last + 1)));
         self.about
             .store(&Kind::Segment.path(&self.layout.dir, ordinal))?;
+        self.spare = Spare::begin(&self.layout, ordinal + 1);
         Ok(())
     }
 
@@ -261,7 +291,10 @@ impl Chain {
         }
         self.store_acks()?;
         self.store_acks()?;
-        for ordinal in droppable {
+        if droppable.len() > DROPPED_AT_ONCE {
+            self.shared.wake.notify_one();
+        }
+        for ordinal in droppable.into_iter().take(DROPPED_AT_ONCE) {
             let tail = Self::hold_tail(&self.shared, ordinal);
             layout::rename(&self.layout.dir, Kind::Segment, Kind::Deleted, ordinal)?;
             let mut state = self.shared.state();
@@ -294,6 +327,15 @@ impl Chain {
             *tail = None;
         }
         tail
+    }
+
+    /// Removes the segment that was made ahead.
+    pub fn drop_spare(&mut self) {
+        if let Some(spare) = self.spare.take() {
+            let new = Kind::New.path(&self.layout.dir, spare.ordinal);
+            let _ = spare.thread.join();
+            let _ = layout::remove(&new);
+        }
     }
 
     /// Closes the head; readers wait for it.
@@ -343,12 +385,13 @@ impl Chain {
         let shared = Arc::clone(&self.shared);
         let _tail = Self::hold_tail(&shared, ordinal);
         let dir = Kind::Segment.path(&self.layout.dir, ordinal);
-        match probe(&dir, self.layout.cache_bytes, &expected)? {
+        match Index::sealed(&dir, &expected) {
             Ok(_) => Ok(()),
-            Err(why) => {
+            Err(SegmentError::Damaged(why)) => {
                 let about = About::load(&dir)?.unwrap_or_else(|| About::unknown(&expected));
                 self.rebuild(ordinal, &about, &expected, &why)
             }
+            Err(error) => Err(error),
         }
     }
 
@@ -368,6 +411,15 @@ impl Chain {
         let lost = PerStream::new(|stream| expected[stream].difference(&saved[stream]));
         self.alarms.push(set_aside(dir, ordinal, why, &lost));
         let bytes = directory_bytes(&Kind::Segment.path(dir, ordinal));
+        // The losses are noted durably before they can be stored as settled.
+        let acked = self.shared.state().acked();
+        let unacked = PerStream::new(|stream| lost[stream].difference(&acked[stream]));
+        let mut gaps = self.gaps.clone();
+        for (stream, lost) in unacked.iter() {
+            gaps.add(stream, lost, GapReason::Corruption);
+        }
+        gaps.unreport(&unacked[Stream::Alarm]);
+        self.note(gaps)?;
         let mut state = self.shared.state();
         if saved.iter().any(|(_, set)| set.total() > 0) {
             let present = saved;
@@ -378,29 +430,77 @@ impl Chain {
         for (stream, lost) in lost.iter() {
             let stream_state = &mut state.streams[stream];
             stream_state.absent.extend(lost);
-            self.gaps.add(
-                stream,
-                &lost.difference(&stream_state.acked),
-                GapReason::Corruption,
-            );
             stream_state.acked.extend(lost);
         }
         Ok(())
     }
 
-    /// Plans the reports of losses that have none and stores the plan; returns them in order.
+    /// Plans the reports of losses that have none and stores the plan; returns those that come now, in order.
     ///
     /// # Errors
     /// Any I/O error; the losses then still have no report.
     pub fn plan_reports(&mut self) -> io::Result<Vec<Gap>> {
+        if self.gaps.0.iter().all(|gap| gap.report.is_some()) {
+            return Ok(Vec::new());
+        }
+        let alarms = self.shared.state().streams[Stream::Alarm].clone();
         let mut gaps = self.gaps.clone();
-        let planned = gaps.plan(self.shared.state().streams[Stream::Alarm].last + 1);
+        gaps.join(&alarms.acked);
+        if gaps.trim(&alarms.acked) {
+            self.store_acks()?;
+            self.store_acks()?;
+        }
+        let planned = gaps.plan(alarms.last + 1, &alarms.acked);
         if !planned.is_empty() {
-            gaps.store(&self.layout.dir.join(layout::GAPS))?;
-            self.gaps = gaps;
+            self.note(gaps)?;
         }
         Ok(planned)
     }
+
+    /// Makes these the losses that are known, durably.
+    ///
+    /// # Errors
+    /// Any I/O error; then those from before still are.
+    pub fn note(&mut self, gaps: Gaps) -> io::Result<()> {
+        gaps.store(&self.layout.dir.join(layout::GAPS))?;
+        self.gaps = gaps;
+        self.gaps_differ = false;
+        Ok(())
+    }
+}
+
+/// An empty segment that is made ahead, on a thread of its own, so that no event waits for it. It is not opened, and
+/// it is removed at the next start unless it has become a segment.
+pub struct Spare {
+    ordinal: u64,
+    thread: JoinHandle<Result<(), SegmentError>>,
+}
+
+impl Spare {
+    fn begin(layout: &Layout, ordinal: u64) -> Option<Self> {
+        let new = Kind::New.path(&layout.dir, ordinal);
+        let cache_bytes = layout.cache_bytes;
+        let thread = thread::Builder::new()
+            .name("outbox-spare".to_owned())
+            .spawn(move || make(&new, cache_bytes));
+        let thread = thread.ok()?;
+        Some(Self { ordinal, thread })
+    }
+
+    /// Waits until it is done; whether it is good for this number.
+    fn made(self, ordinal: u64) -> bool {
+        matches!(self.thread.join(), Ok(Ok(()))) && self.ordinal == ordinal
+    }
+}
+
+/// Makes an empty segment in a directory whose content, if any, gives way.
+fn make(dir: &Path, cache_bytes: u64) -> Result<(), SegmentError> {
+    layout::remove(dir)?;
+    // What was begun must not take the room that may be missing.
+    let made = Segment::create(dir, cache_bytes).inspect_err(|_| {
+        let _ = layout::remove(dir);
+    });
+    made.map(drop)
 }
 
 /// What a person should hear about a damaged segment.

@@ -11,7 +11,7 @@ use super::chain::Chain;
 use super::layout::{self, Kind};
 use super::ranges::{PerStream, RangeSet};
 use super::room::{self, Held, Step};
-use super::salvage;
+use super::salvage::{self, Source};
 use super::segment::{SegmentError, directory_bytes};
 use super::space;
 use super::state::Closed;
@@ -29,7 +29,9 @@ impl Chain {
     /// # Errors
     /// [`SegmentError`]; it is tried again later.
     pub fn keep_room(&mut self) -> Result<(), SegmentError> {
-        let used = self.space.used();
+        let closed = self.shared.state().closed.clone();
+        let sealed = closed.iter().map(|(n, closed)| (*n, closed.bytes));
+        let used = self.space.used(&sealed.collect());
         self.shared.used.set(used as f64);
         let over = self.space.is_over(used);
         if !over && !self.space.is_low() {
@@ -132,6 +134,7 @@ impl Chain {
     /// Notes what this step gives up: first durably, then for everybody.
     fn give_up(&mut self, step: &Step) -> io::Result<PerStream<RangeSet>> {
         let state = self.shared.state();
+        let reported = state.streams[Stream::Alarm].acked.clone();
         let lost = PerStream::new(|stream| {
             let mut lost = RangeSet::default();
             if room::goes(stream, step.give_up) {
@@ -151,9 +154,8 @@ impl Chain {
         }
         // What was reported in an alarm that goes is reported again.
         gaps.unreport(&lost[Stream::Alarm]);
-        gaps.join();
-        gaps.store(&self.layout.dir.join(layout::GAPS))?;
-        self.gaps = gaps;
+        gaps.join(&reported);
+        self.note(gaps)?;
         let mut state = self.shared.state();
         for (stream, lost) in lost.iter() {
             state.streams[stream].acked.extend(lost);
@@ -176,15 +178,24 @@ impl Chain {
         let dir = self.layout.dir.clone();
         let state = self.shared.state();
         let mut had = PerStream::<RangeSet>::default();
-        for closed in ordinals.iter().filter_map(|n| state.closed.get(n)) {
-            for (stream, set) in closed.present.iter() {
-                had[stream].extend(set);
+        let mut keep = PerStream::<RangeSet>::default();
+        let mut wanted = Vec::new();
+        for (&ordinal, closed) in ordinals
+            .iter()
+            .filter_map(|n| state.closed.get_key_value(n))
+        {
+            let of_this = PerStream::new(|stream| {
+                closed.present[stream].difference(&state.streams[stream].acked)
+            });
+            for stream in Stream::ALL {
+                had[stream].extend(&closed.present[stream]);
+                keep[stream].extend(&of_this[stream]);
             }
+            wanted.push((ordinal, of_this));
         }
-        let keep = PerStream::new(|s| had[s].difference(&state.streams[s].acked));
         drop(state);
         let any = keep.0.iter().any(|set| set.total() > 0);
-        if any && !self.write_anew(ordinals, first, &keep)? {
+        if any && !self.write_anew(wanted, first, &keep)? {
             return Ok(());
         }
         for &ordinal in ordinals {
@@ -218,25 +229,28 @@ impl Chain {
     /// looked at and repaired first.
     fn write_anew(
         &self,
-        ordinals: &[u64],
+        wanted: Vec<(u64, PerStream<RangeSet>)>,
         first: u64,
         keep: &PerStream<RangeSet>,
     ) -> Result<bool, SegmentError> {
         let dir = &self.layout.dir;
+        let mut ordinals = Vec::new();
         let mut sources = Vec::new();
-        for &ordinal in ordinals {
-            let path = Kind::Segment.path(dir, ordinal);
-            let about = About::load(&path)?;
-            sources.push((path, about.unwrap_or_else(|| About::unknown(keep))));
+        for (ordinal, keep) in wanted {
+            let dir = Kind::Segment.path(dir, ordinal);
+            let about = About::load(&dir)?.unwrap_or_else(|| About::unknown(&keep));
+            ordinals.push(ordinal);
+            sources.push(Source { dir, about, keep });
         }
         let about = About {
+            ordinal: None,
             start: PerStream::new(|stream| {
-                let starts = sources.iter().map(|(_, about)| about.start[stream.index()]);
+                let starts = sources.iter().map(|one| one.about.start[stream.index()]);
                 starts.min().unwrap_or(1)
             })
             .0,
-            limit: sources.iter().map(|(_, about)| about.limit).sum(),
-            created: sources.first().map_or(0, |(_, about)| about.created),
+            limit: sources.iter().map(|one| one.about.limit).sum(),
+            created: sources.first().map_or(0, |one| one.about.created),
             epochs: Vec::new(),
             sealed: None,
         };

@@ -38,13 +38,18 @@ impl Gap {
         }
     }
 
-    /// Whether the next one goes on where this one ends, and neither is reported.
+    /// Whether the next one goes on where this one ends and fares as it does.
     fn takes(&self, next: &Self) -> bool {
-        self.report.is_none()
-            && (self.stream, self.reason) == (next.stream, next.reason)
+        (self.stream, self.reason, self.report.is_some())
+            == (next.stream, next.reason, next.report.is_some())
             && next.first <= self.last + 1
     }
 }
+
+/// Losses kept of those whose report the cloud has, at most. They are a second witness only: the first is the ack file.
+const SETTLED: usize = 500;
+/// Reports of one stream that wait for the cloud before further losses for lack of room wait themselves.
+const ON_THEIR_WAY: usize = 2;
 
 /// All losses whose surroundings are still stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,22 +100,39 @@ impl Gaps {
         }
     }
 
-    /// Makes one loss of those that have no report yet and touch.
-    pub fn join(&mut self) {
-        let mut open = Vec::new();
-        self.0.retain(|gap| {
-            if gap.report.is_none() {
-                open.push(*gap);
-            }
-            gap.report.is_some()
-        });
-        open.sort_by_key(|gap| (gap.stream.index(), gap.first));
-        for gap in open {
+    /// Makes one loss of those that touch and have no report yet, and of those that touch and are settled: the cloud has
+    /// their reports. `acked` is what it has of the alarm stream.
+    pub fn join(&mut self, acked: &RangeSet) {
+        let (mut free, in_flight): (Vec<Gap>, Vec<Gap>) = std::mem::take(&mut self.0)
+            .into_iter()
+            .partition(|gap| gap.report.is_none_or(|report| acked.contains(report)));
+        free.sort_by_key(|gap| (gap.report.is_none(), gap.stream.index(), gap.first));
+        for gap in free {
             match self.0.last_mut() {
-                Some(last) if last.takes(&gap) => last.last = last.last.max(gap.last),
+                Some(last) if last.takes(&gap) => {
+                    last.last = last.last.max(gap.last);
+                    last.report = last.report.max(gap.report);
+                }
                 _ => self.0.push(gap),
             }
         }
+        self.0.extend(in_flight);
+    }
+
+    /// Forgets the oldest settled losses where there are many; true when there were. The ack file must know them.
+    pub fn trim(&mut self, acked: &RangeSet) -> bool {
+        let settled = self.0.iter().filter_map(|gap| gap.report);
+        let mut settled: Vec<u64> = settled.filter(|n| acked.contains(*n)).collect();
+        let Some(excess) = settled.len().checked_sub(SETTLED).filter(|n| *n > 0) else {
+            return false;
+        };
+        settled.sort_unstable();
+        let oldest_kept = settled.get(excess).copied().unwrap_or(u64::MAX);
+        self.0.retain(|gap| {
+            gap.report
+                .is_none_or(|n| n >= oldest_kept || !acked.contains(n))
+        });
+        true
     }
 
     /// The missing numbers, per stream.
@@ -134,10 +156,21 @@ impl Gaps {
     }
 
     /// Plans the report of every loss that has none, from number `next` of the alarm stream, and returns
-    /// those losses in the order of their reports.
-    pub fn plan(&mut self, next: u64) -> Vec<Gap> {
+    /// those losses in the order of their reports. `acked` is what the cloud has of the alarm stream: losses for lack of
+    /// room wait as long as [`ON_THEIR_WAY`] of their stream are on their way there, and grow together meanwhile. So weeks
+    /// of a full disk without the cloud are a few reports, not one for each step.
+    pub fn plan(&mut self, next: u64, acked: &RangeSet) -> Vec<Gap> {
+        let mut on_their_way = PerStream::<usize>::default();
+        let in_flight = |gap: &&Gap| gap.report.is_some_and(|report| !acked.contains(report));
+        for gap in self.0.iter().filter(in_flight) {
+            on_their_way[gap.stream] += 1;
+        }
         let mut planned = Vec::new();
         for gap in self.0.iter_mut().filter(|gap| gap.report.is_none()) {
+            if gap.reason == GapReason::Quota && on_their_way[gap.stream] >= ON_THEIR_WAY {
+                continue;
+            }
+            on_their_way[gap.stream] += 1;
             gap.report = Some(next + planned.len() as u64);
             planned.push(*gap);
         }
@@ -162,8 +195,9 @@ mod tests {
             report,
         };
         let mut gaps = Gaps(vec![gap(1, Some(4)), gap(7, None), gap(9, None)]);
-        assert_eq!(gaps.plan(5), [gap(7, Some(5)), gap(9, Some(6))]);
-        assert_eq!(gaps.plan(7), []);
+        let none = RangeSet::default();
+        assert_eq!(gaps.plan(5, &none), [gap(7, Some(5)), gap(9, Some(6))]);
+        assert_eq!(gaps.plan(7, &none), []);
         gaps.store(&path).unwrap();
         assert_eq!(Gaps::load(&path).unwrap(), gaps);
         assert_eq!(gaps.missing()[Stream::Count].total(), 6);
@@ -185,14 +219,52 @@ mod tests {
             gap(count, 31, 40, Some(30)),
             gap(alarm, 5, 9, None),
             gap(count, 21, 25, None),
+            gap(count, 26, 30, Some(29)),
+            gap(count, 41, 50, Some(31)),
         ]);
         gaps.unreport(&RangeSet::from_iter([5..=9]));
-        gaps.join();
+        // The cloud has reports 29 and 30, and 31 is on its way.
+        gaps.join(&RangeSet::from_iter([20..=30]));
         let expected = [
-            gap(count, 31, 40, Some(30)),
+            gap(count, 26, 40, Some(30)),
             gap(alarm, 5, 9, None),
             gap(count, 1, 25, None),
+            gap(count, 41, 50, Some(31)),
         ];
         assert_eq!(gaps.0, expected);
+    }
+
+    #[test]
+    fn losses_wait_while_one_of_their_stream_is_on_its_way_and_the_file_stays_small() {
+        let mut gaps = Gaps::default();
+        let mut acked = RangeSet::default();
+        let (mut reports, mut told) = (0, RangeSet::default());
+        let mut longest = 0;
+        // Steps of a full disk; the cloud is there for one in five and has the newest count event then.
+        for step in 0..3_000u64 {
+            let lost =
+                RangeSet::from_iter([step * 10 + 1..=step * 10 + 10 - u64::from(step % 5 == 0)]);
+            gaps.add(Stream::Count, &lost, GapReason::Quota);
+            gaps.join(&acked);
+            for gap in gaps.plan(reports + 1, &acked) {
+                reports += 1;
+                for number in gap.first..=gap.last {
+                    assert!(!told.contains(number), "{number} is reported twice");
+                }
+                told.insert(gap.first..=gap.last);
+            }
+            if step % 5 == 0 {
+                acked.insert(1..=reports);
+            }
+            gaps.trim(&acked);
+            longest = longest.max(gaps.0.len());
+        }
+        assert!(longest <= SETTLED + 10, "{longest}");
+        assert!(reports < 2000, "{reports}");
+        acked.insert(1..=reports);
+        for gap in gaps.plan(reports + 1, &acked) {
+            told.insert(gap.first..=gap.last);
+        }
+        assert_eq!(told.total(), 30_000 - 600);
     }
 }

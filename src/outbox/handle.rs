@@ -28,7 +28,7 @@ const QUEUE: usize = 1024;
 pub struct Options {
     /// An existing directory that the daemon may write in.
     pub dir: PathBuf,
-    /// Cache of one sled database, bytes; at most two are open at a time.
+    /// Cache of one sled database, bytes; only the head is open, and for a moment one that is written anew.
     pub cache_bytes: u64,
     /// Events in one segment, at most.
     pub segment_events: u64,
@@ -41,16 +41,16 @@ pub struct Options {
 }
 
 impl Options {
-    /// The measured defaults: 8 MB, 1,000 events, one day, 50 sealed segments kept, the file system's quota. sled keeps nearly all of its head in
+    /// The measured defaults: 8 MB, 2,000 events, one day, 25 sealed segments kept, the file system's quota. sled keeps nearly all of its head in
     /// memory, so the segment's size is what bounds the memory, not the cache.
     #[must_use]
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self {
             dir: dir.into(),
             cache_bytes: 8 << 20,
-            segment_events: 1_000,
+            segment_events: 2_000,
             segment_age: Duration::from_secs(24 * 3600),
-            kept_segments: 50,
+            kept_segments: 25,
             quota_bytes: None,
         }
     }
@@ -65,7 +65,6 @@ struct Inner {
     closing: watch::Sender<bool>,
     shared: Arc<Shared>,
     dir: PathBuf,
-    cache_bytes: u64,
     quota: u64,
     writer: Mutex<Option<JoinHandle<Result<(), OutboxError>>>>,
 }
@@ -93,12 +92,11 @@ impl Outbox {
         linger: Duration,
     ) -> Result<(Self, Recovery), OutboxError> {
         let dir = options.dir.clone();
-        let cache_bytes = options.cache_bytes;
         let layout = Layout {
             dir: options.dir,
-            cache_bytes,
+            cache_bytes: options.cache_bytes,
             segment_events: options.segment_events.max(1),
-            segment_age_s: i64::try_from(options.segment_age.as_secs()).unwrap_or(i64::MAX),
+            segment_age: options.segment_age,
             kept_segments: options.kept_segments,
             quota_bytes: options.quota_bytes,
         };
@@ -120,7 +118,6 @@ impl Outbox {
             closing,
             shared,
             dir,
-            cache_bytes,
             writer: Mutex::new(Some(thread)),
         };
         Ok((Self(Arc::new(inner)), recovery))
@@ -232,14 +229,9 @@ impl Queue for Outbox {
         max_events: usize,
         max_bytes: usize,
     ) -> Result<Vec<Stored>, OutboxError> {
-        let Inner {
-            shared,
-            dir,
-            cache_bytes,
-            ..
-        } = &*self.0;
+        let Inner { shared, dir, .. } = &*self.0;
         let batch = Batch::new(max_events, max_bytes);
-        reader::read(shared, dir, *cache_bytes, stream, after, batch)
+        reader::read(shared, dir, stream, after, batch)
     }
 
     fn ack(&self, stream: Stream, range: RangeInclusive<u64>) -> Result<(), OutboxError> {

@@ -1,7 +1,8 @@
 //! `footfall outbox stat|verify|dump`: what lies in a data directory while the daemon is stopped.
 //!
-//! Nothing is repaired here. Each database is copied and the copy is opened, because sled writes when it
-//! opens and would cut off a damaged tail that the daemon can still save.
+//! Nothing is repaired here. Sealed segments are read as the daemon reads them, without sled. The head's database is
+//! copied and the copy is opened, because sled writes when it opens and would cut off a damaged tail that the daemon
+//! can still save.
 
 use std::fs;
 use std::io;
@@ -10,9 +11,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::about::About;
+use super::about::{About, Sealed};
 use super::ackfile::{self, Acks};
 use super::gaps::Gaps;
+use super::index::Index;
 use super::layout::{self, ACKS, GAPS, Kind, MARKS};
 use super::ranges::{PerStream, RangeSet};
 use super::segment::{Batch, Content, Segment, SegmentError, directory_bytes};
@@ -50,7 +52,7 @@ pub struct StreamReport {
     pub pending: u64,
     /// Missing and neither acknowledged nor reported, as first and last of each range.
     pub holes: Vec<(u64, u64)>,
-    /// Records that cannot be read.
+    /// Records of the head that cannot be read.
     pub bad_records: u64,
 }
 
@@ -84,7 +86,8 @@ pub fn verify(dir: &Path) -> Result<VerifyReport, OutboxError> {
     for ordinal in &store.ordinals {
         let path = Kind::Segment.path(dir, *ordinal);
         let about = store.about(*ordinal, &mut faults)?;
-        let content = match store.content(*ordinal)? {
+        let sealed = about.and_then(|about| about.sealed);
+        let content = match store.content(*ordinal, sealed.as_ref())? {
             Ok(content) => content,
             Err(why) => {
                 faults.push(format!("{}: {why}", path.display()));
@@ -95,7 +98,7 @@ pub fn verify(dir: &Path) -> Result<VerifyReport, OutboxError> {
             bad[*stream] += 1;
             faults.push(format!("{}: {why}", path.display()));
         }
-        if let Some(sealed) = about.and_then(|about| about.sealed) {
+        if let Some(sealed) = sealed {
             for (stream, expected) in sealed.present().iter() {
                 for range in expected.difference(&content.present[stream]).iter() {
                     faults.push(format!(
@@ -151,7 +154,7 @@ pub fn stat(dir: &Path) -> Result<StatReport, OutboxError> {
             Some(sealed) => sealed.present(),
             None => {
                 store
-                    .content(*ordinal)?
+                    .content(*ordinal, None)?
                     .map_err(|why| store.damaged(*ordinal, &why))?
                     .present
             }
@@ -191,19 +194,10 @@ pub fn dump(dir: &Path, sink: &mut dyn io::Write) -> Result<(), OutboxError> {
         for ordinal in &store.ordinals {
             let about = store.about(*ordinal, &mut Vec::new())?;
             let expected = about.and_then(|about| about.sealed);
-            let expected = expected.map(|sealed| sealed.present()[stream].clone());
-            if expected
-                .as_ref()
-                .is_some_and(|expected| expected.total() == 0)
-            {
-                continue;
-            }
-            let (dumped, outcome) = store.dump(*ordinal, stream, sink)?;
-            let missing = expected.unwrap_or_default().difference(&dumped);
-            let why = outcome.err().or_else(|| {
-                let range = missing.iter().next()?;
-                Some(format!("{} missing", events(stream, &range)))
-            });
+            let why = match expected.map(|sealed| sealed.present()) {
+                Some(expected) => store.dump_sealed(*ordinal, stream, &expected, sink)?,
+                None => store.dump(*ordinal, stream, sink)?.err(),
+            };
             if let Some(why) = why {
                 damage.get_or_insert(store.damaged(*ordinal, &why));
             }
@@ -307,7 +301,18 @@ impl Store {
         Ok(about)
     }
 
-    fn content(&self, ordinal: u64) -> Result<Result<Content, String>, OutboxError> {
+    fn content(
+        &self,
+        ordinal: u64,
+        sealed: Option<&Sealed>,
+    ) -> Result<Result<Content, String>, OutboxError> {
+        if let Some(sealed) = sealed {
+            let present = self.sealed(ordinal, &sealed.present())?.present();
+            return Ok(Ok(Content {
+                present,
+                ..Content::default()
+            }));
+        }
         let copy = match self.copy(ordinal)? {
             Ok(copy) => copy,
             Err(why) => return Ok(Err(why)),
@@ -315,30 +320,57 @@ impl Store {
         self.sort(copy.segment.content())
     }
 
-    /// Writes one segment's events of a stream; says which they were and, in plain words, what is damaged.
+    fn sealed(&self, ordinal: u64, present: &PerStream<RangeSet>) -> Result<Index, OutboxError> {
+        Index::within(&Kind::Segment.path(&self.dir, ordinal), present)
+            .map_err(|error| OutboxError::io(&self.dir, "read", error))
+    }
+
+    /// Writes a sealed segment's events of a stream; says in plain words what is missing.
+    fn dump_sealed(
+        &self,
+        ordinal: u64,
+        stream: Stream,
+        expected: &PerStream<RangeSet>,
+        sink: &mut dyn io::Write,
+    ) -> Result<Option<String>, OutboxError> {
+        let index = self.sealed(ordinal, expected)?;
+        let dumped = index.each(stream, |_, bytes| {
+            sink.write_all(&bytes)?;
+            Ok(sink.write_all(b"\n")?)
+        });
+        match dumped {
+            Ok(()) => {}
+            Err(SegmentError::Io(error)) => return Err(cannot_write(error)),
+            Err(SegmentError::Damaged(why)) => return Ok(Some(why)),
+        }
+        let missing = expected[stream].difference(&index.present()[stream]);
+        let first = missing.iter().next();
+        Ok(first.map(|range| format!("{} missing", events(stream, &range))))
+    }
+
+    /// Writes the head's events of a stream; says in plain words what is damaged.
     fn dump(
         &self,
         ordinal: u64,
         stream: Stream,
         sink: &mut dyn io::Write,
-    ) -> Result<(RangeSet, Result<(), String>), OutboxError> {
-        let mut dumped = RangeSet::default();
+    ) -> Result<Result<(), String>, OutboxError> {
         let copy = match self.copy(ordinal)? {
             Ok(copy) => copy,
-            Err(why) => return Ok((dumped, Err(why))),
+            Err(why) => return Ok(Err(why)),
         };
+        let mut after = 0;
         loop {
             let mut batch = Batch::new(BATCH.0, BATCH.1);
-            let after = dumped.last().unwrap_or(0);
             let outcome = copy.segment.read(stream, after, u64::MAX, &mut batch);
             for event in &batch.events {
                 sink.write_all(&event.bytes).map_err(cannot_write)?;
                 sink.write_all(b"\n").map_err(cannot_write)?;
-                dumped.insert(event.sequence..=event.sequence);
+                after = event.sequence;
             }
             let outcome = self.sort(outcome)?;
             if outcome.is_err() || batch.events.is_empty() {
-                return Ok((dumped, outcome));
+                return Ok(outcome);
             }
         }
     }

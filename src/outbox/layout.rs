@@ -14,6 +14,7 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -65,6 +66,22 @@ impl Kind {
     }
 }
 
+/// What a name of a segment directory says.
+#[must_use]
+pub fn parse(name: &OsStr) -> Option<(Kind, u64)> {
+    let name = name.to_str()?;
+    Kind::ALL.into_iter().find_map(|kind| {
+        let ordinal = name.strip_prefix(kind.prefix())?.parse().ok()?;
+        Some((kind, ordinal))
+    })
+}
+
+/// Number of the segment in this directory, whatever kind it is.
+#[must_use]
+pub fn ordinal(segment: &Path) -> Option<u64> {
+    parse(segment.file_name()?).map(|(_, ordinal)| ordinal)
+}
+
 /// Every segment directory: what it is and its number. Other names are nobody's business here.
 ///
 /// # Errors
@@ -73,13 +90,7 @@ pub fn list(dir: &Path) -> io::Result<Vec<(Kind, u64)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
-        let parsed = Kind::ALL.into_iter().find_map(|kind| {
-            let ordinal = name.strip_prefix(kind.prefix())?.parse().ok()?;
-            Some((kind, ordinal))
-        });
-        if let Some(parsed) = parsed
+        if let Some(parsed) = parse(&entry.file_name())
             && entry.file_type()?.is_dir()
         {
             found.push(parsed);

@@ -1,6 +1,7 @@
 //! The last number of each stream that is durable, written beside the database after every commit but not
 //! synced: it costs no fsync and survives a killed process exactly. At the next start it is the witness
-//! that tells a damaged tail from one that was never written. Torn or old, it says less, never wrong.
+//! that tells a damaged tail from one that was never written. Old, it says less, never wrong. It is synced once at each
+//! start, so that it is damaged only where something damaged it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -17,11 +18,11 @@ const TAG: [u8; 4] = *b"FfM1";
 pub struct Marks(File);
 
 impl Marks {
-    /// Opens or creates `path` and reads it; zeros when it is missing or torn.
+    /// Opens or creates `path` and reads it; `None` when it is missing or damaged.
     ///
     /// # Errors
     /// Any I/O error.
-    pub fn open(path: &Path) -> io::Result<(Self, PerStream<u64>)> {
+    pub fn open(path: &Path) -> io::Result<(Self, Option<PerStream<u64>>)> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -30,8 +31,17 @@ impl Marks {
             .open(path)?;
         let mut bytes = [0; 64];
         let length = file.read_at(&mut bytes, 0)?;
-        let last = decode(bytes.get(..length).unwrap_or_default()).unwrap_or_default();
+        let last = decode(bytes.get(..length).unwrap_or_default());
         Ok((Self(file), last))
+    }
+
+    /// Replaces the content so that it survives a power cut.
+    ///
+    /// # Errors
+    /// Those of [`Marks::store`].
+    pub fn begin(&self, last: &PerStream<u64>) -> io::Result<()> {
+        self.store(last)?;
+        self.0.sync_all()
     }
 
     /// Replaces the content.
@@ -60,13 +70,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("marks");
         let (marks, none) = Marks::open(&path).unwrap();
-        assert_eq!(none, PerStream::default());
+        assert_eq!(none, None);
         marks.store(&PerStream([1, 2, 3, u64::MAX])).unwrap();
         assert_eq!(
             Marks::open(&path).unwrap().1,
-            PerStream([1, 2, 3, u64::MAX])
+            Some(PerStream([1, 2, 3, u64::MAX]))
         );
         marks.0.write_all_at(&[0xff], 20).unwrap();
-        assert_eq!(Marks::open(&path).unwrap().1, PerStream::default());
+        assert_eq!(Marks::open(&path).unwrap().1, None);
     }
 }

@@ -9,7 +9,8 @@
 //! - [`writer`]: the one thread that writes; group commit, reports of losses, waiting out a full disk
 //! - [`chain`]: append, seal, drop, repair; [`recovery`]: opening; [`reader`]: reading; [`state`]: what they share
 //! - [`room`]: what to give up when room is needed (pure); [`evict`]: gives it up; [`space`]: quota and reserve
-//! - [`segment`]: one sled database and the measured recipe; [`probe`]: opens it with care; [`salvage`]: rebuilds a damaged one
+//! - [`segment`]: one sled database and the measured recipe; [`probe`]: opens it with care; [`index`]: finds a segment's events
+//!   without sled; [`salvage`]: writes a segment anew
 //! - [`record`], [`frame`], [`ranges`]: pure; [`about`], [`ackfile`], [`gaps`], [`marks`], [`layout`]: small files and names
 //! - [`inspect`]: `footfall outbox stat|verify|dump`; [`memory`]: a fake for other rooms' tests
 //!
@@ -22,6 +23,7 @@ mod evict;
 mod frame;
 mod gaps;
 mod handle;
+mod index;
 mod inspect;
 mod intake;
 mod layout;
@@ -41,7 +43,7 @@ mod writer;
 
 pub use handle::{Options, Outbox};
 pub use inspect::{NamedStat, StatReport, StreamReport, VerifyReport, dump, stat, verify};
-pub use ranges::PerStream;
+pub use ranges::{PerStream, RangeSet};
 pub use recovery::Recovery;
 
 use std::io;
@@ -160,5 +162,7 @@ pub trait Queue: Send + Sync + 'static {
 
 #[cfg(test)]
 mod damage_tests;
+#[cfg(test)]
+mod model_tests;
 #[cfg(test)]
 mod tests;

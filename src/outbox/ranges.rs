@@ -107,6 +107,29 @@ impl RangeSet {
         self.ranges.keys().next().copied()
     }
 
+    /// The lowest number from `number` on.
+    #[must_use]
+    pub fn next_from(&self, number: u64) -> Option<u64> {
+        match self.ranges.range(..=number).next_back() {
+            Some((_, &high)) if high >= number => Some(number),
+            _ => self.ranges.range(number..).next().map(|(&low, _)| low),
+        }
+    }
+
+    /// How far one gets from `number`, which is in the set, on numbers that are in it or may be `skipped`: the last one
+    /// in the set.
+    #[must_use]
+    pub fn reach(&self, number: u64, skipped: &Self) -> u64 {
+        let mut reach = number;
+        for (&low, &high) in self.ranges.iter().skip_while(|(_, high)| **high < number) {
+            if low > reach && !skipped.covers(reach + 1..=low - 1) {
+                break;
+            }
+            reach = high;
+        }
+        reach
+    }
+
     /// The highest number; `None` when empty.
     #[must_use]
     pub fn last(&self) -> Option<u64> {
@@ -138,6 +161,18 @@ impl FromIterator<RangeInclusive<u64>> for RangeSet {
 /// One value for each stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PerStream<T>(pub [T; 4]);
+
+impl PerStream<RangeSet> {
+    /// The first of the `expected` numbers that are not there, in plain words.
+    #[must_use]
+    pub fn lacks(&self, expected: &Self) -> Option<String> {
+        expected.iter().find_map(|(stream, expected)| {
+            let missing = expected.difference(&self[stream]);
+            let (first, last) = missing.iter().next()?.into_inner();
+            Some(format!("events {stream}/{first} to {last} are missing"))
+        })
+    }
+}
 
 impl<T> PerStream<T> {
     /// Builds one value per stream.

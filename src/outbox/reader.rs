@@ -1,15 +1,12 @@
 //! Reading durable events across the chain of segments. Every number is accounted for: it is in the batch
 //! or known to be absent. Anything else is damage; the reader names the segment, the writer repairs it.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
+use super::index::Index;
 use super::layout::Kind;
-use super::probe::probe;
-use super::segment::{Batch, Segment, SegmentError};
-use super::space;
+use super::segment::{Batch, SegmentError};
 use super::state::{Located, Place, Shared, Tail};
 use super::{OutboxError, Stored};
 use crate::event::Stream;
@@ -21,7 +18,6 @@ use crate::event::Stream;
 pub fn read(
     shared: &Shared,
     dir: &Path,
-    cache_bytes: u64,
     stream: Stream,
     mut after: u64,
     mut batch: Batch,
@@ -35,11 +31,14 @@ pub fn read(
             Located::Busy => break,
         };
         let before = batch.events.len();
-        let mut outcome = match open(shared, dir, cache_bytes, &place) {
-            Ok(Some(segment)) => segment.read(stream, after, place.until, &mut batch),
-            // Dropped since it was located.
-            Ok(None) => continue,
-            Err(error) => Err(error),
+        let mut outcome = match &place.head {
+            Some(head) => head.read(stream, after, place.until, &mut batch),
+            None => match sealed(shared, dir, place.ordinal) {
+                Ok(Some(index)) => index.read(stream, after, place.until, &mut batch),
+                // Dropped since it was located.
+                Ok(None) => continue,
+                Err(error) => Err(error),
+            },
         };
         let whole = accounted(shared, stream, &mut after, place.until, before, &mut batch);
         if !whole && outcome.is_ok() {
@@ -66,7 +65,7 @@ pub fn read(
                 break;
             }
             Err(SegmentError::Io(error)) => {
-                recover(shared, &place, &error);
+                recover(shared, &place);
                 if batch.events.is_empty() {
                     return Err(OutboxError::io(dir, "read", error));
                 }
@@ -77,12 +76,8 @@ pub fn read(
     Ok(batch.events)
 }
 
-/// sled keeps an error for as long as a database is open, and it writes while it opens: what failed once is opened
-/// anew, with room where that was missing.
-fn recover(shared: &Shared, place: &Place, error: &io::Error) {
-    if space::is_full(error) {
-        shared.wants_room.store(true, Ordering::Relaxed);
-    }
+/// What failed once is opened anew: sled keeps an error for as long as a database is open.
+fn recover(shared: &Shared, place: &Place) {
     if place.head.is_some() {
         shared.state().damaged.insert(place.ordinal);
     } else {
@@ -125,35 +120,24 @@ fn accounted(
     whole
 }
 
-/// The segment to read from; `None` when it is gone.
-fn open(
-    shared: &Shared,
-    dir: &Path,
-    cache_bytes: u64,
-    place: &Place,
-) -> Result<Option<Arc<Segment>>, SegmentError> {
-    if let Some(head) = &place.head {
-        return Ok(Some(Arc::clone(head)));
-    }
+/// The sealed segment to read from; `None` when it is gone.
+fn sealed(shared: &Shared, dir: &Path, ordinal: u64) -> Result<Option<Arc<Index>>, SegmentError> {
     let mut tail = shared.tail();
-    if let Some(tail) = tail.as_mut().filter(|tail| tail.ordinal == place.ordinal) {
+    if let Some(tail) = tail.as_mut().filter(|tail| tail.ordinal == ordinal) {
         tail.used = true;
-        return Ok(Some(Arc::clone(&tail.segment)));
+        return Ok(Some(Arc::clone(&tail.index)));
     }
-    // One at a time: a sled database costs about nine threads.
     *tail = None;
-    let path = Kind::Segment.path(dir, place.ordinal);
-    let closed = shared.state().closed.get(&place.ordinal).cloned();
+    let closed = shared.state().closed.get(&ordinal).cloned();
     let Some(closed) = closed else {
         return Ok(None);
     };
-    let (segment, _) =
-        probe(&path, cache_bytes, &closed.present)?.map_err(SegmentError::Damaged)?;
-    let segment = Arc::new(segment);
+    let index = Index::sealed(&Kind::Segment.path(dir, ordinal), &closed.present)?;
+    let index = Arc::new(index);
     *tail = Some(Tail {
-        ordinal: place.ordinal,
-        segment: Arc::clone(&segment),
+        ordinal,
+        index: Arc::clone(&index),
         used: true,
     });
-    Ok(Some(segment))
+    Ok(Some(index))
 }

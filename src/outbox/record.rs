@@ -1,13 +1,14 @@
 //! How events lie in the store: up to twelve of one stream in one record. Pure.
 //!
 //! ```text
-//! "FfR1" | stream u8 | epoch u32 | first u64 | count u8 | count × length u32 | header CRC u32
+//! "FfR2" | stream u8 | epoch u32 | commit u32 | first u64 | count u8 | count × length u32 | header CRC u32
 //!        | count × ( event CRC u32 | event bytes )
 //! ```
 //! Little-endian; CRC32C. An event's CRC also covers its stream and sequence number, so that bytes can
 //! never be read as another event's. A record names itself, so it can be found again in a file whose
 //! structure is lost. The epoch counts starts of the outbox: where two records claim the same number
-//! (a torn tail that was written anew), the higher epoch is right.
+//! (a torn tail that was written anew), the higher epoch is right. The commit counts within an epoch: a record
+//! proves that all records of earlier commits were durable before it was written.
 
 use crate::event::Stream;
 
@@ -19,15 +20,25 @@ pub const RECORD_BYTES: usize = 4096;
 pub const EVENT_BYTES: usize = 256 * 1024;
 
 /// What a record starts with.
-pub const MAGIC: &[u8; 4] = b"FfR1";
-const FIXED: usize = 4 + 1 + 4 + 8 + 1;
-const CRC: usize = 4;
+pub const MAGIC: &[u8; 4] = b"FfR2";
+const FIXED: usize = 4 + 1 + 4 + 4 + 8 + 1;
+/// Bytes of the CRC before each event.
+pub const CRC: usize = 4;
+
+/// When a record was written: later is greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Turn {
+    /// Which start of the outbox.
+    pub epoch: u32,
+    /// Which of its commits; 0 in a segment that was written anew.
+    pub commit: u32,
+}
 
 /// A record's content, borrowed from its bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Record<'a> {
     pub stream: Stream,
-    pub epoch: u32,
+    pub turn: Turn,
     /// Sequence number of the first event.
     pub first: u64,
     /// The events in order; `None` where the bytes are damaged.
@@ -67,13 +78,14 @@ pub fn fit(events: &[Vec<u8>]) -> usize {
 
 /// One record's bytes. `events` holds at most [`RECORD_EVENTS`], each at most [`EVENT_BYTES`].
 #[must_use]
-pub fn encode(stream: Stream, epoch: u32, first: u64, events: &[Vec<u8>]) -> Vec<u8> {
+pub fn encode(stream: Stream, turn: Turn, first: u64, events: &[Vec<u8>]) -> Vec<u8> {
     debug_assert!(!events.is_empty() && events.len() <= RECORD_EVENTS);
     let body: usize = events.iter().map(|event| CRC + event.len()).sum();
     let mut out = Vec::with_capacity(FIXED + 4 * events.len() + CRC + body);
     out.extend_from_slice(MAGIC);
     out.push(stream.index() as u8);
-    out.extend_from_slice(&epoch.to_le_bytes());
+    out.extend_from_slice(&turn.epoch.to_le_bytes());
+    out.extend_from_slice(&turn.commit.to_le_bytes());
     out.extend_from_slice(&first.to_le_bytes());
     out.push(events.len() as u8);
     for event in events {
@@ -100,9 +112,12 @@ pub fn parse(bytes: &[u8]) -> Result<Record<'_>, RecordError> {
 
 fn read(bytes: &[u8]) -> Option<Record<'_>> {
     let stream = Stream::ALL.get(usize::from(*bytes.get(4)?)).copied()?;
-    let epoch = u32_at(bytes, 5)?;
-    let first = u64::from_le_bytes(bytes.get(9..17)?.try_into().ok()?);
-    let count = usize::from(*bytes.get(17)?);
+    let turn = Turn {
+        epoch: u32_at(bytes, 5)?,
+        commit: u32_at(bytes, 9)?,
+    };
+    let first = u64::from_le_bytes(bytes.get(13..21)?.try_into().ok()?);
+    let count = usize::from(*bytes.get(21)?);
     let header = FIXED + 4 * count;
     if u32_at(bytes, header)? != crc32c::crc32c(bytes.get(..header)?) {
         return None;
@@ -116,18 +131,26 @@ fn read(bytes: &[u8]) -> Option<Record<'_>> {
     for (sequence, index) in (first..).zip(0..count) {
         let length = u32_at(bytes, FIXED + 4 * index)? as usize;
         let end = at.checked_add(CRC)?.checked_add(length)?;
-        let event = bytes
-            .get(at + CRC..end)
-            .filter(|event| u32_at(bytes, at) == Some(event_crc(stream, sequence, event)));
-        events.push(event);
+        events.push(whole(
+            stream,
+            sequence,
+            bytes.get(at..end).unwrap_or_default(),
+        ));
         at = end;
     }
     Some(Record {
         stream,
-        epoch,
+        turn,
         first,
         events,
     })
+}
+
+/// The event in `bytes`, which are its CRC and itself; `None` where they are damaged or another event's.
+#[must_use]
+pub fn whole(stream: Stream, sequence: u64, bytes: &[u8]) -> Option<&[u8]> {
+    let event = bytes.get(CRC..)?;
+    (u32_at(bytes, 0) == Some(event_crc(stream, sequence, event))).then_some(event)
 }
 
 /// The key of a record in its stream's tree: keys sort as numbers do.
@@ -169,7 +192,7 @@ mod tests {
         assert_eq!(fit(&[]), 0);
         for length in [1, 300, 340, 900, 2000, 5000] {
             let events = vec![vec![7; length]; 30];
-            let record = encode(Stream::Count, 1, 1, &events[..fit(&events)]);
+            let record = encode(Stream::Count, Turn::default(), 1, &events[..fit(&events)]);
             assert!(record.len() <= RECORD_BYTES || fit(&events) == 1);
         }
     }
@@ -177,15 +200,16 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_encoded_is_read_back(
-            events in some_events(), stream in 0usize..4, epoch: u32, first in 1u64..u64::MAX - 20,
+            events in some_events(), stream in 0usize..4, epoch: u32, commit: u32, first in 1u64..u64::MAX - 20,
             tail in prop::collection::vec(any::<u8>(), 0..9),
         ) {
             let stream = Stream::ALL[stream];
-            let mut bytes = encode(stream, epoch, first, &events);
+            let turn = Turn { epoch, commit };
+            let mut bytes = encode(stream, turn, first, &events);
             bytes.extend(tail);
             let record = parse(&bytes).unwrap();
             prop_assert!(record.events.iter().all(Option::is_some));
-            prop_assert_eq!((record.stream, record.epoch, record.first), (stream, epoch, first));
+            prop_assert_eq!((record.stream, record.turn, record.first), (stream, turn, first));
             let read: Vec<_> = record.events.into_iter().flatten().collect();
             prop_assert_eq!(read, events);
         }
@@ -194,7 +218,7 @@ mod tests {
         fn one_flipped_bit_costs_at_most_one_event_or_the_whole_record_and_never_lies(
             events in some_events(), at: prop::sample::Index, bit in 0u8..8,
         ) {
-            let mut bytes = encode(Stream::Count, 3, 1000, &events);
+            let mut bytes = encode(Stream::Count, Turn::default(), 1000, &events);
             let header = FIXED + 4 * events.len() + CRC;
             let at = at.index(bytes.len());
             bytes[at] ^= 1 << bit;
@@ -212,7 +236,7 @@ mod tests {
 
         #[test]
         fn a_cut_record_never_lies(events in some_events(), at: prop::sample::Index) {
-            let bytes = encode(Stream::Alarm, 3, 9, &events);
+            let bytes = encode(Stream::Alarm, Turn::default(), 9, &events);
             if let Ok(record) = parse(&bytes[..at.index(bytes.len())]) {
                 prop_assert!(record.events.iter().any(Option::is_none));
                 for (read, written) in record.events.iter().zip(&events) {

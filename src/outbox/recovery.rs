@@ -1,8 +1,9 @@
 //! Opening the outbox: what is there, what is missing, and with which numbers to go on.
 //!
 //! Sealed segments are believed by their `about`; damage in them is found when they are read. The head is
-//! read whole. Its tail is lost when it holds less than the marks or the acknowledgements prove; then every
-//! stream goes on above its reservation, because any number up to there may have been given out.
+//! read whole. Its tail is lost when it holds less than the marks or the acknowledgements prove, and may be when the
+//! marks cannot be read; then every stream goes on above its reservation, because any number up to there may have been
+//! given out.
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
@@ -17,9 +18,10 @@ use super::about::{About, Sealed};
 use super::ackfile::AckFile;
 use super::chain::{Chain, Layout, set_aside};
 use super::gaps::Gaps;
+use super::index::Index;
 use super::layout::{self, ACKS, GAPS, Kind, LOCK, MARKS};
 use super::marks::Marks;
-use super::probe::probe;
+use super::probe::probe_unsealed;
 use super::ranges::{PerStream, RangeSet};
 use super::salvage;
 use super::segment::{Segment, SegmentError, directory_bytes};
@@ -31,6 +33,9 @@ use crate::event::{GapReason, OutboxGap, Stream};
 /// How long the lock of a footfall that is just stopping is waited for.
 const LOCK_TRIES: u32 = 30;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+/// Threads that read what segments say about themselves.
+const READERS: usize = 4;
 
 /// Events that a segment of unknown limit may have held.
 const DEFAULT_LIMIT: u64 = 50_000;
@@ -98,6 +103,26 @@ pub fn open(layout: Layout, clock: SharedClock) -> Result<(Chain, Recovery), Out
         })
 }
 
+/// What every segment says about itself. After a reboot each is a wait for the disk, so some are read at once.
+fn load_abouts(dir: &Path) -> io::Result<BTreeMap<u64, Option<About>>> {
+    let ordinals: Vec<u64> = layout::ordinals(dir, Kind::Segment)?.into_iter().collect();
+    let load = |ordinals: &[u64]| -> io::Result<Vec<(u64, Option<About>)>> {
+        let ordinals = ordinals.iter();
+        let each = ordinals.map(|&n| Ok((n, About::load(&Kind::Segment.path(dir, n))?)));
+        each.collect()
+    };
+    let parts = ordinals.chunks(ordinals.len().div_ceil(READERS).max(1));
+    let loaded: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = parts.map(|part| scope.spawn(move || load(part))).collect();
+        threads.into_iter().map(|thread| thread.join()).collect()
+    });
+    let mut abouts = BTreeMap::new();
+    for part in loaded {
+        abouts.extend(part.unwrap_or_else(|_| Err(io::Error::other("a thread stopped")))?);
+    }
+    Ok(abouts)
+}
+
 /// The head as it was found, whole.
 struct FoundHead {
     ordinal: u64,
@@ -136,10 +161,7 @@ impl Opening {
         let (ack_file, acks) = AckFile::open(&dir.join(ACKS))?;
         let (marks, marked) = Marks::open(&dir.join(MARKS))?;
         let gaps = Gaps::load(&dir.join(GAPS))?;
-        let mut abouts = BTreeMap::new();
-        for ordinal in layout::ordinals(&dir, Kind::Segment)? {
-            abouts.insert(ordinal, About::load(&Kind::Segment.path(&dir, ordinal))?);
-        }
+        let abouts = load_abouts(&dir)?;
         let epochs = abouts.values().flatten().flat_map(|about| &about.epochs);
         let epoch = 1 + epochs.map(|(epoch, _)| *epoch).max().unwrap_or(0);
         let reserved = acks.as_ref().map(|acks| acks.reserved).unwrap_or_default();
@@ -154,8 +176,9 @@ impl Opening {
             closed: BTreeMap::new(),
             floor: PerStream([u64::MAX; 4]),
             head: None,
-            known: marked,
-            tail_lost: false,
+            known: marked.unwrap_or_default(),
+            // Without the marks nothing tells a head that lost its tail from a whole one.
+            tail_lost: marked.is_none() && !abouts.is_empty(),
             alarms: Vec::new(),
             quarantined: Vec::new(),
         };
@@ -244,7 +267,7 @@ impl Opening {
     /// Reads a segment that should be sealed and is not, and seals it.
     fn seal(&mut self, ordinal: u64, about: Option<About>) -> Result<(), SegmentError> {
         let dir = Kind::Segment.path(&self.layout.dir, ordinal);
-        match probe(&dir, self.layout.cache_bytes, &PerStream::default())? {
+        match probe_unsealed(&dir, self.layout.cache_bytes, &PerStream::default())? {
             Ok((segment, content)) => {
                 drop(segment);
                 let bytes = directory_bytes(&dir);
@@ -267,14 +290,20 @@ impl Opening {
     fn read_head(&mut self, ordinal: u64, about: About) -> Result<(), SegmentError> {
         let dir = Kind::Segment.path(&self.layout.dir, ordinal);
         let gone = self.gaps.missing();
+        let index = Index::unsealed(&dir, &about)?;
+        let proven = index.proven();
         let expected = PerStream::new(|stream| {
-            let known = RangeSet::from_iter([about.start[stream.index()]..=self.known[stream]]);
+            let start = about.start[stream.index()];
+            let mut known = RangeSet::from_iter([start..=self.known[stream]]);
+            known.extend(&proven[stream]);
             known.difference(&gone[stream])
         });
-        match probe(&dir, self.layout.cache_bytes, &expected)? {
-            Ok((segment, content)) => {
+        self.raise_known(PerStream::new(|stream| proven[stream].last().unwrap_or(0)));
+        match probe_unsealed(&dir, self.layout.cache_bytes, &expected)? {
+            Ok((segment, mut content)) => {
                 self.epoch = self.epoch.max(content.epoch + 1);
                 self.lower_floor(&about.start);
+                Self::take_last_commit(&index, &about, &segment, &mut content.present)?;
                 self.head = Some(FoundHead {
                     ordinal,
                     about,
@@ -288,6 +317,30 @@ impl Opening {
                 self.salvage(ordinal, &about, &why)
             }
         }
+    }
+
+    /// Puts back what is whole in the raw files and sled does not show. That is the last commit: cut off by a power cut
+    /// before anybody was told of it, or finished and damaged since. Nothing proves which, so its events keep their numbers.
+    fn take_last_commit(
+        index: &Index,
+        about: &About,
+        segment: &Segment,
+        present: &mut PerStream<RangeSet>,
+    ) -> Result<(), SegmentError> {
+        // Still that commit: should this be cut off as well, it proves nothing.
+        let turn = index.newest();
+        let mut any = false;
+        for stream in Stream::ALL {
+            let start = about.start[stream.index()];
+            let next = present[stream].last().map_or(start, |last| last + 1);
+            let events = index.following(stream, next)?;
+            if let Some(more) = (events.len() as u64).checked_sub(1) {
+                salvage::put(segment, stream, turn, next, &events)?;
+                present[stream].insert(next..=next + more);
+                any = true;
+            }
+        }
+        if any { segment.commit() } else { Ok(()) }
     }
 
     /// Rebuilds a damaged segment from its raw files; it is sealed then.
@@ -347,11 +400,12 @@ impl Opening {
                 |n| n <= alarm.last && (!alarm.absent.contains(n) || alarm.acked.contains(n));
             gap.report = gap.report.filter(|&n| made(n));
         }
-        // Below the oldest segment everything is settled.
+        // Below the oldest segment everything is settled once the cloud has the report, which may still be given up.
         let floor = self.floor;
+        let settled = |report| alarm.acked.contains(report);
         self.gaps
             .0
-            .retain(|gap| gap.report.is_none() || gap.last >= floor[gap.stream]);
+            .retain(|gap| gap.last >= floor[gap.stream] || !gap.report.is_some_and(settled));
         let noted = self.gaps.missing();
         for (stream, state) in streams.iter() {
             let lost = state
@@ -379,6 +433,7 @@ impl Opening {
             (true, None) => self.known[stream] + self.layout.segment_events.max(DEFAULT_LIMIT),
         });
         let streams = PerStream::new(|stream| self.place(stream, last[stream]));
+        let stored = self.gaps.clone();
         self.find_gaps(&streams);
         let mut state = State {
             closed: std::mem::take(&mut self.closed),
@@ -403,18 +458,26 @@ impl Opening {
             .map(|(_, ordinal)| ordinal)
             .max()
             .unwrap_or(0);
+        // Before there is a segment: a store with one and without marks was damaged.
+        if let Err(error) = self.marks.begin(&last) {
+            tracing::warn!(%error, "cannot write the marks");
+        }
         let mut chain = Chain {
             layout: self.layout,
             clock,
             shared: Arc::new(Shared::new(state)),
             acks: self.ack_file,
             marks: self.marks,
+            gaps_differ: self.gaps != stored,
             gaps: self.gaps,
             epoch: self.epoch,
+            commit: 1,
+            spare: None,
             reserved: self.reserved,
             ordinal: next,
             unbegun: Some(next),
             about: About::unknown(&PerStream::default()),
+            age: Default::default(),
             present: PerStream::default(),
             alarms: self.alarms,
             space,

@@ -1,151 +1,45 @@
-//! Rebuilds a damaged segment from its raw files. Records name and check themselves, so every whole event
-//! is found again even where sled cannot open its file any more; a flipped bit costs one event, not a day.
+//! Writes a segment anew: a damaged one of the whole events in its raw files, so that a flipped bit costs one event
+//! and not a day; sound ones of what is to stay of them.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::about::{About, Sealed};
+use super::index::Index;
 use super::layout::{self, Kind};
-use super::probe::RAW;
 use super::ranges::{PerStream, RangeSet};
-use super::record::{self, EVENT_BYTES};
+use super::record::{self, Turn};
 use super::segment::{Segment, SegmentError, directory_bytes};
 use crate::event::Stream;
 
-/// Bytes looked at in one go, and the longest record.
-const WINDOW: usize = 4 * 1024 * 1024;
-const LONGEST: usize = EVENT_BYTES + 1024;
-
-/// Where a whole event lies.
-#[derive(Clone, Copy, Debug)]
-struct Found {
-    epoch: u32,
-    file: usize,
-    at: u64,
-    length: usize,
-}
-
-/// Every whole event in the raw files of one segment.
-#[derive(Debug, Default)]
-pub struct Index {
-    files: Vec<File>,
-    events: PerStream<BTreeMap<u64, Found>>,
-}
-
-impl Index {
-    /// Searches the segment's files for events that `keep` (stream, number, epoch) accepts. Of several
-    /// with one number the one of the highest epoch counts.
-    ///
-    /// # Errors
-    /// Any I/O error but a missing file.
-    pub fn of(dir: &Path, keep: impl Fn(Stream, u64, u32) -> bool) -> io::Result<Self> {
-        let mut index = Self::default();
-        index.search(dir, keep)?;
-        Ok(index)
-    }
-
-    fn search(&mut self, dir: &Path, keep: impl Fn(Stream, u64, u32) -> bool) -> io::Result<()> {
-        let mut paths = vec![dir.join(RAW), dir.join("db")];
-        match fs::read_dir(dir.join("blobs")) {
-            Ok(entries) => paths.extend(entries.flatten().map(|entry| entry.path())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-        for path in paths {
-            let file = match File::open(&path) {
-                Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
-            };
-            self.add(&file, &keep)?;
-            self.files.push(file);
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, mut file: &File, keep: &impl Fn(Stream, u64, u32) -> bool) -> io::Result<()> {
-        let mut window = Vec::new();
-        let mut base = 0;
-        loop {
-            let got = file.by_ref().take(WINDOW as u64).read_to_end(&mut window)?;
-            let done = match got {
-                0 => window.len(),
-                _ => window.len().saturating_sub(LONGEST),
-            };
-            for at in starts(&window).take_while(|at| *at < done) {
-                let Some(bytes) = window.get(at..) else { break };
-                let Ok(record) = record::parse(bytes) else {
-                    continue;
-                };
-                for (sequence, event) in record.numbered() {
-                    let Some(event) = event else { continue };
-                    if !keep(record.stream, sequence, record.epoch) {
-                        continue;
-                    }
-                    let found = Found {
-                        epoch: record.epoch,
-                        file: self.files.len(),
-                        at: base + (event.as_ptr().addr() - window.as_ptr().addr()) as u64,
-                        length: event.len(),
-                    };
-                    let known = self.events[record.stream].entry(sequence).or_insert(found);
-                    if known.epoch < found.epoch {
-                        *known = found;
-                    }
-                }
+/// Writes everything found into a segment.
+fn copy(index: &Index, segment: &Segment, epoch: u32) -> Result<(), SegmentError> {
+    let turn = Turn { epoch, commit: 0 };
+    for stream in Stream::ALL {
+        let mut run: Vec<Vec<u8>> = Vec::new();
+        let mut next = 0;
+        index.each(stream, |sequence, bytes| {
+            if sequence != next || run.len() == record::RECORD_EVENTS {
+                put_all(segment, stream, turn, next, &mut run)?;
             }
-            window.drain(..done);
-            base += done as u64;
-            if got == 0 {
-                return Ok(());
-            }
-        }
+            run.push(bytes);
+            next = sequence + 1;
+            Ok(())
+        })?;
+        put_all(segment, stream, turn, next, &mut run)?;
     }
-
-    /// The numbers found.
-    #[must_use]
-    pub fn present(&self) -> PerStream<RangeSet> {
-        PerStream::new(|stream| self.events[stream].keys().map(|&n| n..=n).collect())
-    }
-
-    /// Writes everything found into a segment.
-    fn copy_to(&self, segment: &Segment, epoch: u32) -> Result<(), SegmentError> {
-        for (stream, events) in self.events.iter() {
-            let mut run: Vec<Vec<u8>> = Vec::new();
-            let mut next = 0;
-            for (&sequence, found) in events {
-                if sequence != next {
-                    put_all(segment, stream, epoch, next, &mut run)?;
-                }
-                let mut bytes = vec![0; found.length];
-                if let Some(file) = self.files.get(found.file) {
-                    file.read_exact_at(&mut bytes, found.at)?;
-                }
-                run.push(bytes);
-                next = sequence + 1;
-                if run.len() == record::RECORD_EVENTS {
-                    put_all(segment, stream, epoch, next, &mut run)?;
-                }
-            }
-            put_all(segment, stream, epoch, next, &mut run)?;
-        }
-        segment.commit()
-    }
+    segment.commit()
 }
 
 /// Stores the events that precede number `next` and forgets them.
 fn put_all(
     segment: &Segment,
     stream: Stream,
-    epoch: u32,
+    turn: Turn,
     next: u64,
     run: &mut Vec<Vec<u8>>,
 ) -> Result<(), SegmentError> {
     let first = next - run.len() as u64;
-    put(segment, stream, epoch, first, run)?;
+    put(segment, stream, turn, first, run)?;
     run.clear();
     Ok(())
 }
@@ -157,26 +51,17 @@ fn put_all(
 pub fn put(
     segment: &Segment,
     stream: Stream,
-    epoch: u32,
+    turn: Turn,
     mut first: u64,
     mut events: &[Vec<u8>],
 ) -> Result<(), SegmentError> {
     while !events.is_empty() {
         let (now, rest) = events.split_at(record::fit(events));
-        segment.put(stream, first, record::encode(stream, epoch, first, now))?;
+        segment.put(stream, first, record::encode(stream, turn, first, now))?;
         first += now.len() as u64;
         events = rest;
     }
     Ok(())
-}
-
-/// Where records may start.
-fn starts(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
-    bytes
-        .windows(record::MAGIC.len())
-        .enumerate()
-        .filter(|(_, window)| window == record::MAGIC)
-        .map(|(at, _)| at)
 }
 
 /// Replaces segment `ordinal`, which nobody may have open, by a sealed one of its whole events that `keep`
@@ -203,7 +88,7 @@ pub fn rebuild(
     let any = present.0.iter().any(|set| set.total() > 0);
     if any {
         let segment = Segment::create(&new, cache_bytes)?;
-        index.copy_to(&segment, epoch)?;
+        copy(&index, &segment, epoch)?;
         drop(segment);
         let about = About {
             epochs: vec![(epoch, [0; 4])],
@@ -221,13 +106,20 @@ pub fn rebuild(
     Ok(present)
 }
 
-/// Makes a sealed segment in `new`, which must not be there as a segment yet, of the events `keep` of some
-/// sound segments; false when they are not all found.
+/// A sealed segment and what of it is wanted.
+pub struct Source {
+    pub dir: PathBuf,
+    pub about: About,
+    pub keep: PerStream<RangeSet>,
+}
+
+/// Makes a sealed segment in `new`, which must not be there as a segment yet, of what is wanted of some sound
+/// segments; false when that is not all found.
 ///
 /// # Errors
 /// [`SegmentError`]; what was begun is left in `new`.
 pub fn write_anew(
-    sources: &[(PathBuf, About)],
+    sources: &[Source],
     new: &Path,
     about: About,
     epoch: u32,
@@ -236,16 +128,17 @@ pub fn write_anew(
 ) -> Result<bool, SegmentError> {
     layout::remove(new)?;
     let mut index = Index::default();
-    for (dir, about) in sources {
-        index.search(dir, |stream, sequence, epoch| {
-            keep[stream].contains(sequence) && epoch >= about.epoch_of(stream, sequence)
+    for source in sources {
+        index.search(&source.dir, |stream, sequence, epoch| {
+            let at_least = source.about.epoch_of(stream, sequence);
+            source.keep[stream].contains(sequence) && epoch >= at_least
         })?;
     }
     if index.present() != *keep {
         return Ok(false);
     }
     let segment = Segment::create(new, cache_bytes)?;
-    index.copy_to(&segment, epoch)?;
+    copy(&index, &segment, epoch)?;
     drop(segment);
     let about = About {
         epochs: vec![(epoch, [0; 4])],
@@ -260,6 +153,7 @@ pub fn write_anew(
 mod tests {
     use super::*;
     use crate::outbox::segment::Batch;
+    use std::fs;
 
     fn events(first: u64, count: u64) -> Vec<Vec<u8>> {
         (first..first + count)
@@ -267,8 +161,13 @@ mod tests {
             .collect()
     }
 
+    const fn turn(epoch: u32) -> Turn {
+        Turn { epoch, commit: 1 }
+    }
+
     fn about() -> About {
         About {
+            ordinal: None,
             start: [1; 4],
             limit: 1000,
             created: 0,
@@ -282,8 +181,8 @@ mod tests {
         let tmp = tempfile::tempdir().unwrap();
         let dir = Kind::Segment.path(tmp.path(), 1);
         let segment = Segment::create(&dir, 1 << 20).unwrap();
-        put(&segment, Stream::Count, 1, 1, &events(1, 40)).unwrap();
-        put(&segment, Stream::Alarm, 1, 1, &[vec![b'x'; 200_000]]).unwrap();
+        put(&segment, Stream::Count, turn(1), 1, &events(1, 40)).unwrap();
+        put(&segment, Stream::Alarm, turn(1), 1, &[vec![b'x'; 200_000]]).unwrap();
         segment.commit().unwrap();
         drop(segment);
         fs::remove_file(dir.join("conf")).unwrap();
@@ -311,22 +210,5 @@ mod tests {
         let sealed = About::load(&dir).unwrap().unwrap().sealed.unwrap();
         assert_eq!(sealed.present[1], [(1, 4), (6, 30)]);
         assert!(Kind::Bad.path(tmp.path(), 1).exists());
-    }
-
-    #[test]
-    fn records_across_a_window_are_found_once() {
-        let tmp = tempfile::tempdir().unwrap();
-        let mut raw = vec![0; WINDOW - 10];
-        raw.extend(record::encode(Stream::Count, 1, 1, &events(1, 3)));
-        raw.extend(vec![0; LONGEST]);
-        raw.extend(record::encode(Stream::Count, 2, 2, &events(7, 1)));
-        #[allow(clippy::disallowed_methods)]
-        fs::write(tmp.path().join("db"), raw).unwrap();
-        let index = Index::of(tmp.path(), |_, _, _| true).unwrap();
-        assert_eq!(index.present()[Stream::Count].total(), 3);
-        let found = index.events[Stream::Count][&2];
-        let mut bytes = vec![0; found.length];
-        index.files[0].read_exact_at(&mut bytes, found.at).unwrap();
-        assert_eq!(bytes, b"event 7");
     }
 }

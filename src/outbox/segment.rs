@@ -77,17 +77,15 @@ impl Batch {
         }
     }
 
-    fn push(&mut self, sequence: u64, bytes: &[u8]) {
+    /// Adds an event, unless that is too much; then the batch is full.
+    pub fn push(&mut self, sequence: u64, bytes: Vec<u8>) {
         let size = self.bytes + bytes.len();
         if !self.events.is_empty() && size > self.max_bytes {
             self.full = true;
             return;
         }
         self.bytes = size;
-        self.events.push(Stored {
-            sequence,
-            bytes: bytes.to_vec(),
-        });
+        self.events.push(Stored { sequence, bytes });
         self.full = self.events.len() == self.max_events || size >= self.max_bytes;
     }
 }
@@ -119,6 +117,14 @@ impl Segment {
     pub fn create(dir: &Path, cache_bytes: u64) -> Result<Self, SegmentError> {
         fs::create_dir(dir)?;
         start(dir, cache_bytes)
+    }
+
+    /// Opens a segment that was made and closed a moment ago: every file of it is on the disk already.
+    ///
+    /// # Errors
+    /// [`SegmentError`].
+    pub fn open_made(dir: &Path, cache_bytes: u64) -> Result<Self, SegmentError> {
+        open(dir, cache_bytes)
     }
 
     /// Opens an existing segment. On damage sled's snapshots are dropped and it is tried once more.
@@ -195,7 +201,7 @@ impl Segment {
                     SegmentError::Damaged(format!("event {stream}/{sequence} is damaged"))
                 })?;
                 if sequence > after {
-                    batch.push(sequence, bytes);
+                    batch.push(sequence, bytes.to_vec());
                 }
             }
             Ok(true)
@@ -213,7 +219,7 @@ impl Segment {
                 match record {
                     Err(why) => content.faults.push((stream, why)),
                     Ok(record) => {
-                        content.epoch = content.epoch.max(record.epoch);
+                        content.epoch = content.epoch.max(record.turn.epoch);
                         for (sequence, event) in record.numbered() {
                             match event {
                                 Some(_) => content.present[stream].insert(sequence..=sequence),
@@ -287,19 +293,30 @@ pub fn directory_bytes(dir: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(dir) else {
         return 0;
     };
-    entries
-        .flatten()
-        .filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)))
-        .map(|(path, meta)| match meta.is_dir() {
-            true => directory_bytes(&path),
-            // POSIX: st_blocks counts units of 512 bytes.
-            false => meta.blocks() * 512,
-        })
-        .sum()
+    entries.flatten().map(|entry| bytes(&entry)).sum()
 }
 
-/// Opens the database, waiting a moment for a lock that is about to be given up, and syncs its files.
+/// What a file or directory takes on disk, bytes.
+pub fn bytes(entry: &fs::DirEntry) -> u64 {
+    match entry.metadata() {
+        Ok(meta) if meta.is_dir() => directory_bytes(&entry.path()),
+        // POSIX: st_blocks counts units of 512 bytes.
+        Ok(meta) => meta.blocks() * 512,
+        Err(_) => 0,
+    }
+}
+
+/// Opens the database and syncs its files.
 fn start(dir: &Path, cache_bytes: u64) -> Result<Segment, SegmentError> {
+    let segment = open(dir, cache_bytes)?;
+    segment.commit()?;
+    sync_files(dir, false)?;
+    durable::sync_dir(durable::parent(dir))?;
+    Ok(segment)
+}
+
+/// Opens the database, waiting a moment for a lock that is about to be given up.
+fn open(dir: &Path, cache_bytes: u64) -> Result<Segment, SegmentError> {
     let config = sled::Config::new()
         .path(dir)
         .cache_capacity(cache_bytes)
@@ -319,16 +336,12 @@ fn start(dir: &Path, cache_bytes: u64) -> Result<Segment, SegmentError> {
     };
     let open = |stream: Stream| guarded(|| db.open_tree(stream.name()));
     let [alarm, count, interval, diagnostic] = Stream::ALL.map(open);
-    let segment = Segment {
+    Ok(Segment {
         dir: dir.to_owned(),
         trees: [alarm?, count?, interval?, diagnostic?],
         file: File::open(dir.join("db"))?,
         db: Some(db),
-    };
-    segment.commit()?;
-    sync_files(dir, false)?;
-    durable::sync_dir(durable::parent(dir))?;
-    Ok(segment)
+    })
 }
 
 /// Syncs every file and the directory itself; an empty or missing directory only when asked.
@@ -402,6 +415,11 @@ fn is_locked(error: &io::Error) -> bool {
 mod tests {
     use super::*;
 
+    const TURN: record::Turn = record::Turn {
+        epoch: 1,
+        commit: 1,
+    };
+
     fn events(first: u64, count: u64) -> Vec<Vec<u8>> {
         (first..first + count)
             .map(|n| format!("event {n}").into_bytes())
@@ -414,7 +432,7 @@ mod tests {
         let dir = tmp.path().join("seg");
         let mut segment = Segment::create(&dir, 1 << 20).unwrap();
         for first in [1, 4, 7] {
-            let record = record::encode(Stream::Count, 1, first, &events(first, 3));
+            let record = record::encode(Stream::Count, TURN, first, &events(first, 3));
             segment.put(Stream::Count, first, record).unwrap();
         }
         segment.commit().unwrap();
@@ -449,7 +467,7 @@ mod tests {
     fn limits_of_a_batch_are_kept_but_one_event_always_goes_in() {
         let tmp = tempfile::tempdir().unwrap();
         let segment = Segment::create(&tmp.path().join("seg"), 1 << 20).unwrap();
-        let record = record::encode(Stream::Alarm, 1, 1, &events(1, 9));
+        let record = record::encode(Stream::Alarm, TURN, 1, &events(1, 9));
         segment.put(Stream::Alarm, 1, record).unwrap();
         let read = |max_events, max_bytes| {
             let mut batch = Batch::new(max_events, max_bytes);

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{Notify, watch};
 
 use super::StreamStat;
+use super::index::Index;
 use super::ranges::{PerStream, RangeSet};
 use super::segment::Segment;
 use crate::event::Stream;
@@ -78,7 +78,7 @@ pub struct Place {
     pub ordinal: u64,
     /// The open head; `None` for a sealed segment.
     pub head: Option<Arc<Segment>>,
-    /// Last number of the stream there.
+    /// Up to here the stream's numbers are there or absent.
     pub until: u64,
 }
 
@@ -120,13 +120,19 @@ impl State {
         let Some(next) = state.next_stored(after) else {
             return Located::End;
         };
+        // After damage the numbers need not lie in the order of the segments.
+        let mut until = state.last;
         for (&ordinal, closed) in &self.closed {
-            if let Some(until) = closed.present[stream].last().filter(|last| *last >= next) {
-                return Located::At(Place {
-                    ordinal,
-                    head: None,
-                    until,
-                });
+            match closed.present[stream].next_from(next) {
+                Some(first) if first == next => {
+                    return Located::At(Place {
+                        ordinal,
+                        head: None,
+                        until: closed.present[stream].reach(next, &state.absent),
+                    });
+                }
+                Some(first) => until = until.min(first - 1),
+                None => {}
             }
         }
         match &self.head {
@@ -134,7 +140,7 @@ impl State {
             Some(head) => Located::At(Place {
                 ordinal: head.ordinal,
                 head: Some(Arc::clone(&head.segment)),
-                until: state.last,
+                until,
             }),
         }
     }
@@ -174,10 +180,10 @@ impl State {
     }
 }
 
-/// A sealed segment kept open for the next read.
+/// A sealed segment kept at hand for the next read.
 pub struct Tail {
     pub ordinal: u64,
-    pub segment: Arc<Segment>,
+    pub index: Arc<Index>,
     /// Read since the writer last looked.
     pub used: bool,
 }
@@ -196,8 +202,6 @@ pub struct Shared {
     pub used: Gauge,
     /// Events that gave way in the queue, per stream.
     pub not_stored: PerStream<Counter>,
-    /// A reader found no room to open a segment.
-    pub wants_room: AtomicBool,
 }
 
 impl Shared {
@@ -213,7 +217,6 @@ impl Shared {
             turns: Counter::default(),
             used: Gauge::default(),
             not_stored: PerStream::default(),
-            wants_room: AtomicBool::new(false),
         }
     }
 
@@ -222,7 +225,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Locks the cached sealed segment; it may be opened under this lock.
+    /// Locks the cached sealed segment; it may be searched under this lock.
     pub fn tail(&self) -> MutexGuard<'_, Option<Tail>> {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -296,6 +299,26 @@ mod tests {
         assert_eq!(stream.next_stored(5), Some(6));
         assert_eq!(stream.next_stored(9), None);
         assert_eq!(stream.next_stored(u64::MAX), None);
+    }
+
+    #[test]
+    fn a_number_is_found_where_it_is_also_out_of_order() {
+        let mut all = State::default();
+        for (ordinal, ranges) in [(1, vec![7..=9, 15..=16]), (2, vec![1..=2, 5..=6])] {
+            let mut present = PerStream::<RangeSet>::default();
+            present[Stream::Count] = RangeSet::from_iter(ranges);
+            all.closed.insert(ordinal, Closed { present, bytes: 0 });
+        }
+        all.streams[Stream::Count] = state(16);
+        all.streams[Stream::Count].absent.insert(3..=4);
+        let found = |after| match all.locate(Stream::Count, after) {
+            Located::At(place) => (place.ordinal, place.until),
+            _ => (0, 0),
+        };
+        assert_eq!((found(0), found(4)), ((2, 6), (2, 6)));
+        assert_eq!((found(6), found(8), found(14)), ((1, 9), (1, 9), (1, 16)));
+        // 10 to 14 are in the head, which is being reopened.
+        assert!(matches!(all.locate(Stream::Count, 9), Located::Busy));
     }
 
     #[test]

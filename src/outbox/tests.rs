@@ -37,6 +37,8 @@ pub fn draft(stream: Stream, text: &str) -> Draft {
             restarts: 4,
         }),
         Stream::Interval => Body::LineInterval(LineInterval {
+            open: None,
+            classes: Default::default(),
             line: text.into(),
             from: String::new(),
             to: String::new(),
@@ -56,6 +58,7 @@ pub fn draft(stream: Stream, text: &str) -> Draft {
             track: 1,
             from: "street".into(),
             to: "shop".into(),
+            class: None,
         }),
     };
     let at = crate::clock::Clock::now(&FakeClock::at(jiff::Timestamp::UNIX_EPOCH));
@@ -319,7 +322,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
     fn the_outbox_behaves_as_a_map_that_forgets_only_what_is_acknowledged(

@@ -3,7 +3,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -39,7 +38,7 @@ const CLOSING_TRIES: u32 = 5;
 
 /// The thread's state.
 pub struct Writer {
-    chain: Chain,
+    pub chain: Chain,
     identity: Identity,
     queue: Arc<Intake>,
     /// True once the outbox is to close.
@@ -102,6 +101,7 @@ impl Writer {
         let outcome = self.work();
         let stored = self.chain.store_acks();
         let dir = self.chain.layout.dir.clone();
+        self.chain.drop_spare();
         // The databases close here, before the lock of the directory goes.
         self.shared().close();
         outcome?;
@@ -166,7 +166,10 @@ impl Writer {
     }
 
     /// Numbers, encodes and stores a group, however long that takes, and answers the sources.
-    fn store(&mut self, items: Vec<Item>) -> Result<(), OutboxError> {
+    ///
+    /// # Errors
+    /// [`OutboxError::Io`] while closing.
+    pub fn store(&mut self, items: Vec<Item>) -> Result<(), OutboxError> {
         let last = self.chain.shared.state().last();
         let mut events = PerStream::<Vec<Vec<u8>>>::default();
         let mut receipts = Vec::new();
@@ -259,7 +262,10 @@ impl Writer {
 
     /// Stores acknowledgements, drops, seals, repairs and reports. Trouble is tried again at the next tick;
     /// only a report that cannot be stored while closing is an error.
-    fn look_after(&mut self) -> Result<(), OutboxError> {
+    ///
+    /// # Errors
+    /// [`OutboxError::Io`] while closing.
+    pub fn look_after(&mut self) -> Result<(), OutboxError> {
         match self.tend() {
             Ok(()) => {
                 if std::mem::take(&mut self.in_trouble) {
@@ -331,9 +337,6 @@ impl Writer {
             self.chain.store_acks()?;
         }
         self.chain.drop_acked()?;
-        if self.chain.shared.wants_room.swap(false, Ordering::Relaxed) {
-            self.chain.make_room()?;
-        }
         if self.chain.must_measure
             || now.saturating_sub(self.measured) >= MEASURE
             || self.chain.space.is_low()

@@ -1,6 +1,7 @@
-//! A camera that counts: a capture thread keeps the newest frame, an analysis loop turns frames into crossings and
-//! intervals. It goes on when the source fails, and says so.
+//! A camera that counts: a capture thread keeps the newest frame, an analysis loop turns frames into crossings, visits
+//! and intervals. It goes on when the source fails, and says so.
 
+mod book;
 mod capture;
 mod live;
 #[cfg(test)]
@@ -13,8 +14,10 @@ use std::time::Duration;
 
 use tracing::{debug, info, warn};
 
+pub use self::book::{LineNames, Periods, Subjects, ZoneLive, ZoneNames};
 pub use self::live::Live;
 
+use self::book::Book;
 use self::capture::Capture;
 use self::live::{Effort, Rate};
 use super::camera::frozen::Frozen;
@@ -22,11 +25,11 @@ use super::camera::live::Taken;
 use super::camera::preview::PreviewCell;
 use super::camera::{CameraError, Frame, FrameSource, Next};
 use super::vision::VisionError;
-use super::vision::count::interval::{Interval, IntervalMeter};
-use super::vision::pipeline::{LineCrossing, Pipeline};
+use super::vision::count::scene::Counted;
+use super::vision::pipeline::Pipeline;
 use super::{Face, HealthCell, House, Sensor, State};
 use crate::clock::Stamp;
-use crate::event::{Body, CameraState, CameraStatus, Direction, LineCrossed, LineInterval};
+use crate::event::{Body, CameraState, CameraStatus};
 use crate::stop::Stop;
 use crate::words::Words;
 
@@ -39,14 +42,6 @@ const CAPTURE_ENDS_WITHIN: Duration = Duration::from_secs(2);
 /// Wait before a source is opened again; doubled each time up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
-
-/// The names of one line, for events.
-#[derive(Clone, Debug)]
-pub struct LineNames {
-    pub id: String,
-    pub left: String,
-    pub right: String,
-}
 
 /// Opens the source; called again whenever it failed. The wish ends the source, also while it waits.
 pub type Opener = Box<dyn Fn(Arc<Stop>) -> Result<Box<dyn FrameSource>, CameraError> + Send + Sync>;
@@ -65,7 +60,8 @@ pub enum Delivery {
 /// One camera and everything its events need.
 pub struct CountingCamera {
     pub id: String,
-    pub lines: Vec<LineNames>,
+    /// What its events are about.
+    pub subjects: Subjects,
     pub house: House,
     pub open: Opener,
     pub pipeline: PipelineMaker,
@@ -76,8 +72,8 @@ pub struct CountingCamera {
     pub delivery: Delivery,
     /// A picture that stays the same for so long is a fault; `None` for recordings, which may be still.
     pub frozen_after: Option<Duration>,
-    /// Length of `line.interval`.
-    pub interval: Duration,
+    /// How often intervals end.
+    pub periods: Periods,
     pub health: HealthCell,
     pub live: Live,
     pub preview: PreviewCell,
@@ -93,10 +89,11 @@ impl Sensor for CountingCamera {
             self.say(CameraState::Lost, words::not_analysed(&why.to_string()));
             why.to_string()
         })?;
-        let meter = IntervalMeter::new(self.interval, self.lines.len(), self.house.clock.now());
+        let now = self.house.clock.now();
+        let book = Book::new(&self.subjects, &self.house.identity, self.periods, now);
         let mut shift = Shift {
             pipeline,
-            meter,
+            book,
             state: CameraState::Lost,
         };
         let mut wait = FIRST_WAIT;
@@ -118,7 +115,7 @@ impl Sensor for CountingCamera {
             }
         };
         let at = self.house.clock.now();
-        let due = shift.pipeline.finish(at.boot).to_vec();
+        let due = shift.pipeline.finish(at.boot).clone();
         self.report(at, &due, &mut shift)?;
         self.close_interval(&mut shift, true)?;
         result
@@ -134,7 +131,13 @@ impl CountingCamera {
             id: self.id.clone(),
             health: self.health.clone(),
             metrics: self.live.metrics(),
-            lines: self.lines.iter().map(|line| line.id.clone()).collect(),
+            lines: self
+                .subjects
+                .lines
+                .iter()
+                .map(|line| line.id.clone())
+                .collect(),
+            zones: self.subjects.zones.clone(),
             preview: Some(self.preview.clone()),
         }
     }
@@ -250,15 +253,15 @@ impl CountingCamera {
         shift: &mut Shift,
     ) -> Result<(), String> {
         let looked_before = shift.pipeline.looked();
-        let (crossings, failed) = match shift.pipeline.process(frame) {
-            Ok(crossings) => (crossings.to_vec(), false),
+        let (counted, failed) = match shift.pipeline.process(frame) {
+            Ok(counted) => (counted.clone(), false),
             Err(why) => {
                 let words = words::not_analysed(&why.to_string());
                 self.trouble(shift, CameraState::Lost, words);
-                (Vec::new(), true)
+                (Counted::default(), true)
             }
         };
-        let state = shift.pipeline.scene().state();
+        let state = shift.pipeline.view().state();
         if !failed {
             self.preview.offer(frame, &shift.pipeline);
             shift.state = state;
@@ -266,9 +269,9 @@ impl CountingCamera {
         }
         // A picture that shows nothing is no coverage.
         if !state.blind() {
-            shift.meter.frame(now, dropped);
+            shift.book.frame(now, dropped);
         }
-        self.report(now, &crossings, shift)?;
+        self.report(now, &counted, shift)?;
         self.live
             .lively
             .store(shift.pipeline.lively(frame.at), Ordering::Relaxed);
@@ -278,7 +281,7 @@ impl CountingCamera {
             .add(shift.pipeline.looked() - looked_before);
         self.live
             .motion
-            .set(f64::from(shift.pipeline.scene().motion().share));
+            .set(f64::from(shift.pipeline.view().motion().share));
         self.live.failed.add(u64::from(failed));
         let tracks = shift.pipeline.tracker().tracks().iter();
         self.live
@@ -287,66 +290,27 @@ impl CountingCamera {
         Ok(())
     }
 
-    fn report(
-        &self,
-        at: Stamp,
-        crossings: &[LineCrossing],
-        shift: &mut Shift,
-    ) -> Result<(), String> {
-        for LineCrossing { line, crossing } in crossings {
-            let Some(names) = self.lines.get(*line) else {
-                continue;
-            };
-            shift.meter.crossing(*line, crossing.direction);
-            let (from, to) = match crossing.direction {
-                Direction::In => (&names.left, &names.right),
-                Direction::Out => (&names.right, &names.left),
-            };
-            debug!(camera = self.id, line = names.id, direction = ?crossing.direction, "crossing");
-            self.submit(
-                at,
-                Body::LineCrossed(LineCrossed {
-                    line: names.id.clone(),
-                    direction: crossing.direction,
-                    track: crossing.track,
-                    from: from.clone(),
-                    to: to.clone(),
-                }),
-            )?;
+    fn report(&self, at: Stamp, counted: &Counted, shift: &mut Shift) -> Result<(), String> {
+        let bodies = shift.book.enter(at, counted, shift.pipeline.scene());
+        for body in bodies {
+            if let Body::LineCrossed(crossed) = &body {
+                let (line, direction) = (&crossed.line, crossed.direction);
+                debug!(camera = self.id, line, ?direction, "crossing");
+            }
+            self.submit(at, body)?;
         }
         Ok(())
     }
 
     fn close_interval(&self, shift: &mut Shift, now_whatever: bool) -> Result<(), String> {
         let now = self.house.clock.now();
+        let (state, scene) = (shift.state, shift.pipeline.scene());
         let due = if now_whatever {
-            Some(shift.meter.close(now, shift.state))
+            shift.book.close(now, state, scene)
         } else {
-            shift.meter.tick(now, shift.state)
+            shift.book.tick(now, state, scene)
         };
-        let Some(Interval {
-            from,
-            to,
-            lines,
-            quality,
-        }) = due
-        else {
-            return Ok(());
-        };
-        for (names, (inward, outward)) in self.lines.iter().zip(lines) {
-            self.submit(
-                now,
-                Body::LineInterval(LineInterval {
-                    line: names.id.clone(),
-                    from: self.house.identity.local_time(from),
-                    to: self.house.identity.local_time(to),
-                    inward,
-                    outward,
-                    quality: quality.clone(),
-                }),
-            )?;
-        }
-        Ok(())
+        due.into_iter().try_for_each(|body| self.submit(now, body))
     }
 
     fn submit(&self, at: Stamp, body: Body) -> Result<(), String> {
@@ -389,7 +353,7 @@ impl CountingCamera {
 /// What one run of the camera carries from source to source.
 struct Shift {
     pipeline: Pipeline,
-    meter: IntervalMeter,
+    book: Book,
     state: CameraState,
 }
 

@@ -18,6 +18,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::camera::preview::PreviewCell;
+use self::counting::ZoneNames;
 use crate::clock::{SharedClock, Stamp};
 use crate::event::{Body, Draft, Identity, Sink, SinkClosed};
 use crate::metric::Metric;
@@ -57,6 +58,8 @@ pub struct Face {
     pub metrics: Vec<Metric>,
     /// The counting lines, for cameras.
     pub lines: Vec<String>,
+    /// The zones, for cameras.
+    pub zones: Vec<ZoneNames>,
     /// What it sees, for cameras.
     pub preview: Option<PreviewCell>,
 }
@@ -76,6 +79,7 @@ impl Face {
             health: health.clone(),
             metrics,
             lines: Vec::new(),
+            zones: Vec::new(),
             preview: None,
         }
     }

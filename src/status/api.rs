@@ -37,6 +37,18 @@ pub fn openapi() -> Value {
                     "401": refused,
                 },
             }},
+            "/api/v1/diagnostics": { "get": {
+                "operationId": "diagnostics",
+                "summary": "What somebody far away needs to see what is the matter: a gzipped tar without secrets",
+                "responses": {
+                    "200": {
+                        "description": "The bundle.",
+                        "content": { "application/gzip": { "schema": { "type": "string", "format": "binary" } } },
+                    },
+                    "401": refused,
+                    "503": text("Another one is being collected."),
+                },
+            }},
             "/api/v1/openapi.json": { "get": {
                 "operationId": "openapi",
                 "summary": "This document",

@@ -131,10 +131,18 @@ pub fn render(report: &Report) -> String {
     let occupancy = report.today.occupancy as f64;
     all.gauge(
         "occupancy",
-        "In minus out since local midnight.",
+        "People inside the first place.",
         &[],
         occupancy,
     );
+    for place in &report.today.places {
+        all.gauge(
+            "place_occupancy",
+            "People inside a place.",
+            &[("place", &place.id)],
+            place.inside as f64,
+        );
+    }
     sensors(&mut all, report);
     outbox(&mut all, report);
     uplink(&mut all, report);

@@ -34,10 +34,16 @@ pub use auth::Access;
 pub use report::{Report, Sources};
 pub use today::Today;
 
+/// Makes a diagnostics bundle. Blocks.
+pub type Diagnostics = Arc<dyn Fn() -> std::io::Result<Vec<u8>> + Send + Sync>;
+
 /// Everything that answers a request.
 pub struct Site {
     sources: Arc<Sources>,
     gate: auth::Gate,
+    diagnostics: Option<Diagnostics>,
+    /// One bundle at a time.
+    collecting: Arc<Semaphore>,
     /// Places for pages that are live.
     live: Arc<Semaphore>,
     /// Becomes true when the daemon leaves.
@@ -47,10 +53,17 @@ pub struct Site {
 impl Site {
     /// A site that shows `sources` to whom `access` allows, until `stop` becomes true.
     #[must_use]
-    pub fn new(sources: Arc<Sources>, access: Access, stop: watch::Receiver<bool>) -> Arc<Self> {
+    pub fn new(
+        sources: Arc<Sources>,
+        access: Access,
+        diagnostics: Option<Diagnostics>,
+        stop: watch::Receiver<bool>,
+    ) -> Arc<Self> {
         let clock = Arc::clone(&sources.clock);
         Arc::new(Self {
             sources,
+            diagnostics,
+            collecting: Arc::new(Semaphore::new(1)),
             gate: auth::Gate::new(access, clock),
             live: Arc::new(Semaphore::new(live::MOST)),
             stop,

@@ -15,8 +15,10 @@ use crate::clock::{SharedClock, Stamp};
 use crate::command::counters::{Counters, Counts};
 use crate::event::{Identity, Stream};
 use crate::metric::Metric;
+use crate::occupancy::Inside;
 use crate::outbox::{Outbox, Queue, StreamStat};
 use crate::sensor::camera::preview::PreviewCell;
+use crate::sensor::counting::ZoneNames;
 use crate::sensor::{Roster, State};
 use crate::supervise::Restarts;
 use crate::system;
@@ -69,10 +71,43 @@ pub struct Report {
 pub struct TodayReport {
     #[serde(flatten)]
     pub sum: InOut,
-    /// In minus out, or what `occupancy.set` said and the crossings since; never negative.
+    /// People inside the first place; see `places`.
     pub occupancy: u64,
+    /// People inside each place of the config; `shop` where it has none.
+    pub places: Vec<PlaceReport>,
     /// Only those in which somebody crossed, in their order.
     pub quarters: Vec<Quarter>,
+}
+
+/// A place.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PlaceReport {
+    pub id: String,
+    /// People inside, never negative: the crossings of its lines since it was empty, or since `occupancy.set`.
+    pub inside: u64,
+    /// Most people who may be inside.
+    pub capacity: Option<u64>,
+}
+
+/// A zone of a camera.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ZoneReport {
+    pub id: String,
+    /// Visits since local midnight.
+    pub visits: u64,
+    /// People inside.
+    pub present: u64,
+    /// For queues only.
+    pub queue: Option<QueueReport>,
+}
+
+/// A queue.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct QueueReport {
+    /// People queueing.
+    pub length: u64,
+    /// What somebody who joins now will wait, seconds; null while nobody was served lately.
+    pub expected_wait_s: Option<u64>,
 }
 
 /// A quarter of an hour.
@@ -100,6 +135,8 @@ pub struct SensorReport {
     pub metrics: BTreeMap<&'static str, serde_json::Number>,
     /// Today's crossings by line, for cameras.
     pub lines: BTreeMap<String, InOut>,
+    /// For cameras.
+    pub zones: Vec<ZoneReport>,
     /// The same numbers with what they are called, for people and for `/metrics`.
     #[serde(skip)]
     pub readings: Vec<Metric>,
@@ -139,7 +176,7 @@ impl Sources {
     pub fn report(&self) -> Report {
         let now = self.clock.now();
         let time = self.identity.local_time(now.wall);
-        let day = time.get(..10).unwrap_or_default();
+        let tally = self.today.now();
         let seconds_since = |then: Stamp| now.boot.saturating_sub(then.boot).as_secs();
         let mut sum = InOut::default();
         let mut quarters = BTreeMap::<u8, InOut>::new();
@@ -150,14 +187,20 @@ impl Sources {
             .map(|face| {
                 let health = face.health.get();
                 let line = |id: &String| {
-                    let line = self.today.line(day, &face.id, id);
+                    let line = tally.line(&face.id, id);
                     sum += line.sum;
                     for (number, crossed) in line.quarters {
                         *quarters.entry(number).or_default() += crossed;
                     }
                     (id.clone(), line.sum)
                 };
+                let zones = face.zones.iter();
+                let zones = zones.map(|zone| {
+                    let visits = tally.zone(&face.id, &zone.id);
+                    zone_report(zone, visits)
+                });
                 SensorReport {
+                    zones: zones.collect(),
                     kind: face.kind,
                     state: health.state,
                     words: health.words,
@@ -175,10 +218,16 @@ impl Sources {
             sum,
             number,
         };
+        let place = |inside: Inside| PlaceReport {
+            id: inside.place,
+            inside: inside.inside,
+            capacity: inside.capacity,
+        };
+        let places: Vec<_> = self.today.inside().into_iter().map(place).collect();
         let today = TodayReport {
             sum,
-            occupancy: u64::try_from(balance(sum).saturating_add(self.today.offset(day)))
-                .unwrap_or(0),
+            occupancy: places.first().map_or(0, |place| place.inside),
+            places,
             quarters: quarters.into_iter().map(quarter).collect(),
         };
         let outbox = self.outbox();
@@ -216,16 +265,18 @@ impl Sources {
         }
     }
 
-    /// From now on `value` people are inside, and the crossings that follow count from there until the day turns. Blocks.
+    /// The text of `/metrics`.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        super::metrics::render(&self.report())
+    }
+
+    /// From now on `value` people are inside the first place, and the crossings that follow count from there. Blocks.
     ///
     /// # Errors
     /// It cannot be stored; it then holds until a restart.
     pub fn set_occupancy(&self, value: u64) -> std::io::Result<()> {
-        let time = self.identity.local_time(self.clock.now().wall);
-        let day = time.get(..10).unwrap_or_default();
-        let value = i64::try_from(value).unwrap_or(i64::MAX);
-        let offset = value.saturating_sub(balance(self.report().today.sum));
-        self.today.set_offset(day, offset)
+        self.today.set_inside(None, value).map(drop)
     }
 
     fn outbox(&self) -> OutboxReport {
@@ -245,8 +296,16 @@ impl Sources {
     }
 }
 
-/// In minus out.
-fn balance(sum: InOut) -> i64 {
-    let signed = |count| i64::try_from(count).unwrap_or(i64::MAX);
-    signed(sum.inward) - signed(sum.outward)
+fn zone_report(zone: &ZoneNames, visits: u64) -> ZoneReport {
+    let live = &zone.live;
+    let expected = live.expected_wait_s.get();
+    ZoneReport {
+        id: zone.id.clone(),
+        visits,
+        present: live.present.get() as u64,
+        queue: zone.queue.then(|| QueueReport {
+            length: live.queueing.get() as u64,
+            expected_wait_s: (expected >= 0.0).then_some(expected as u64),
+        }),
+    }
 }

@@ -83,6 +83,7 @@ pub(super) fn routes(site: Arc<Site>) -> Router {
         .route("/login", get(login_form).post(login))
         .route("/logout", post(logout))
         .route("/api/v1/status", get(status))
+        .route("/api/v1/diagnostics", get(diagnostics))
         .route("/api/v1/openapi.json", get(async || Json(api::openapi())))
         .route("/metrics", get(metrics_text))
         .route("/healthz", get(async || "ok\n"))
@@ -298,8 +299,33 @@ async fn status(State(site): State<Arc<Site>>) -> Response {
     Json(site.sources.report()).into_response()
 }
 
+async fn diagnostics(State(site): State<Arc<Site>>) -> Response {
+    let Some(collect) = site.diagnostics.clone() else {
+        return (StatusCode::NOT_FOUND, "this box collects no diagnostics\n").into_response();
+    };
+    let Ok(_one) = site.collecting.try_acquire() else {
+        return busy("a bundle is being collected\n");
+    };
+    let name = format!("footfall-{}.tar.gz", site.sources.identity.box_id);
+    match tokio::task::spawn_blocking(move || collect()).await {
+        Ok(Ok(bundle)) => {
+            let disposition = format!("attachment; filename=\"{name}\"");
+            let headers = [
+                (header::CONTENT_TYPE, "application/gzip".to_owned()),
+                (header::CONTENT_DISPOSITION, disposition),
+            ];
+            (headers, bundle).into_response()
+        }
+        Ok(Err(why)) => {
+            let why = format!("the bundle cannot be made: {why}\n");
+            (StatusCode::INTERNAL_SERVER_ERROR, why).into_response()
+        }
+        Err(_) => busy("try again\n"),
+    }
+}
+
 async fn metrics_text(State(site): State<Arc<Site>>) -> Response {
-    let text = metrics::render(&site.sources.report());
+    let text = site.sources.metrics();
     ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response()
 }
 

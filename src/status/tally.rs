@@ -1,41 +1,71 @@
-//! Today's crossings per camera line and quarter of an hour, added up from the events that are durable. Pure; survives a
-//! restart through a checkpoint that remembers up to which event it counted.
+//! Today's crossings per camera line and quarter of an hour, visits per zone, and who is inside, added up from the events
+//! that are durable. Pure; survives a restart through a checkpoint that remembers up to which event it counted.
+//!
+//! What "today" is when the wall clock was wrong: the crossings of this boot are placed by their time since boot and the
+//! wall clock as it is now, not by their stamp. So when the clock is set, the sums are made anew ([`Tally::is_outdated`])
+//! and are those of the true day. Before that, a clock that nobody has set does not turn the day back: a box without a
+//! real-time clock goes on with the day it knew when it was switched off. Nobody comes or goes because a clock is set: who is
+//! inside is never made anew.
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Direction, LineCrossed};
+use crate::clock::Stamp;
+pub use crate::event::InOut;
+use crate::event::{Identity, LineCrossed, ZoneEntered, local_time};
+use crate::occupancy::Places;
+use crate::outbox::Stored;
 
-/// Lines that are told apart; a config cannot sensibly have more.
+/// Lines, and zones, that are told apart; a config cannot sensibly have more.
 const MAX_LINES: usize = 256;
 /// Quarters of an hour in a day. When a day has an hour twice, both are the same four quarters.
 pub const QUARTERS: u8 = 96;
 
-/// Crossings of one line on one day.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct InOut {
-    #[serde(rename = "in")]
-    pub inward: u64,
-    #[serde(rename = "out")]
-    pub outward: u64,
+/// The sums are made anew when the wall clock was set by so much or more, milliseconds.
+const MOVED_MS: i64 = 1000;
+
+/// Where the events of this boot are placed, and what day it is.
+pub struct Placing<'a> {
+    boot: &'a str,
+    zone: &'a TimeZone,
+    now: Stamp,
 }
 
-impl InOut {
-    /// One more crossing.
-    pub fn add(&mut self, direction: Direction) {
-        match direction {
-            Direction::In => self.inward += 1,
-            Direction::Out => self.outward += 1,
+impl<'a> Placing<'a> {
+    /// By the clock as it is `now`. Read the events first: none of them may be younger.
+    #[must_use]
+    pub fn new(identity: &'a Identity, now: Stamp) -> Self {
+        Self {
+            boot: &identity.boot_id,
+            zone: &identity.zone,
+            now,
         }
     }
-}
 
-impl std::ops::AddAssign for InOut {
-    fn add_assign(&mut self, more: Self) {
-        self.inward += more.inward;
-        self.outward += more.outward;
+    fn booted_at(&self) -> Timestamp {
+        self.now.booted_at()
+    }
+
+    /// The local day by the clock, `YYYY-MM-DD`.
+    fn day(&self) -> String {
+        day_of(&local_time(self.now.wall, self.zone)).to_owned()
+    }
+
+    /// The event's local time, RFC 3339, and whether it can be believed.
+    fn place(&self, event: &Counted) -> (String, bool) {
+        let since_boot = event.boottime.parse::<f64>().ok();
+        let since_boot =
+            since_boot.map(|s| SignedDuration::from_millis((s * 1000.0).round() as i64));
+        let placed = since_boot.and_then(|since| self.booted_at().checked_add(since).ok());
+        match placed {
+            Some(time) if event.bootid == self.boot => {
+                (local_time(time, self.zone), self.now.synced)
+            }
+            _ => (event.time.clone(), event.clock == "synced"),
+        }
     }
 }
 
@@ -49,61 +79,163 @@ pub struct LineDay {
     pub quarters: BTreeMap<u8, InOut>,
 }
 
-/// The sums of one day.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The sums of one day, and who is inside.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tally {
     /// Local date, `YYYY-MM-DD`; empty before the first event.
     day: String,
     /// By `camera/line`.
     lines: BTreeMap<String, LineDay>,
+    /// Visits by `camera/zone`.
+    #[serde(default)]
+    zones: BTreeMap<String, u64>,
     /// Everything in the count stream up to here is in the sums.
     sequence: u64,
-    /// People inside beyond what in minus out says; set by hand.
+    /// Their days are not the tally's.
     #[serde(default)]
-    offset: i64,
+    places: Places,
+    /// The boot whose events are placed by `booted_at`.
+    #[serde(default)]
+    boot: Option<String>,
+    /// [`Stamp::booted_at`] when the sums were begun, milliseconds since 1970.
+    #[serde(default)]
+    booted_at_ms: i64,
 }
 
 /// The part of an event that is counted.
 #[derive(Deserialize)]
-struct Crossing {
+struct Counted {
     #[serde(rename = "type")]
     kind: String,
     time: String,
+    #[serde(default)]
+    clock: String,
+    #[serde(default)]
+    bootid: String,
+    #[serde(default)]
+    boottime: String,
     source: String,
     data: serde_json::Value,
 }
 
 impl Tally {
-    /// Takes one event of the count stream; events that are counted already, or are no crossings, change nothing.
-    pub fn take(&mut self, sequence: u64, event: &[u8]) {
+    /// Takes these events of the count stream.
+    pub fn take_all(&mut self, events: &[Stored], placing: &Placing<'_>) {
+        self.place_by(placing);
+        for event in events {
+            self.take(event.sequence, &event.bytes, placing);
+        }
+    }
+
+    /// Takes one event of the count stream; events that are counted already, or are not counted, change nothing.
+    pub fn take(&mut self, sequence: u64, event: &[u8], placing: &Placing<'_>) {
         if sequence <= self.sequence {
             return;
         }
         self.sequence = sequence;
-        let Ok(event) = serde_json::from_slice::<Crossing>(event) else {
+        let Ok(event) = serde_json::from_slice::<Counted>(event) else {
             return;
         };
-        if event.kind != "footfall.line.crossed.v1" {
-            return;
+        match event.kind.as_str() {
+            "footfall.line.crossed.v1" => self.cross(event, placing),
+            "footfall.zone.entered.v1" => self.visit(event, placing),
+            _ => {}
         }
+    }
+
+    fn cross(&mut self, event: Counted, placing: &Placing<'_>) {
+        let (time, known) = placing.place(&event);
         let Ok(crossed) = serde_json::from_value::<LineCrossed>(event.data) else {
             return;
         };
-        let day = event.time.get(..10).unwrap_or_default();
-        if day < self.day.as_str() {
-            return;
+        let key = format!("{}/{}", camera_of(&event.source), crossed.line);
+        if let Ok(at) = time.parse::<Timestamp>() {
+            self.places
+                .cross(&key, crossed.direction, at, known, placing.zone);
         }
-        self.turn_to(day);
-        let camera = event.source.rsplit('/').next().unwrap_or_default();
-        let key = format!("{camera}/{}", crossed.line);
-        if !self.lines.contains_key(&key) && self.lines.len() >= MAX_LINES {
+        if !self.is_of_today(&time, known, placing)
+            || (!self.lines.contains_key(&key) && self.lines.len() >= MAX_LINES)
+        {
             return;
         }
         let line = self.lines.entry(key).or_default();
         line.sum.add(crossed.direction);
-        if let Some(quarter) = quarter_of(&event.time) {
+        // Nobody knows at what time of that day it was where the clock was behind.
+        if let Some(quarter) = quarter_of(&time).filter(|_| day_of(&time) == self.day) {
             let quarter = line.quarters.entry(quarter).or_default();
             quarter.add(crossed.direction);
+        }
+    }
+
+    fn visit(&mut self, event: Counted, placing: &Placing<'_>) {
+        let (time, known) = placing.place(&event);
+        let Ok(entered) = serde_json::from_value::<ZoneEntered>(event.data) else {
+            return;
+        };
+        let key = format!("{}/{}", camera_of(&event.source), entered.zone);
+        let room = self.zones.contains_key(&key) || self.zones.len() < MAX_LINES;
+        if room && self.is_of_today(&time, known, placing) {
+            *self.zones.entry(key).or_default() += 1;
+        }
+    }
+
+    /// Turns to the day of that local time; false when it is over already, or not yet there.
+    fn is_of_today(&mut self, time: &str, known: bool, placing: &Placing<'_>) -> bool {
+        let day = day_of(time);
+        let ahead = placing.now.synced && *day > *placing.day();
+        // Stamped before midnight and stored after it; or by a clock that was ahead in an earlier boot.
+        if known && (day < self.day.as_str() || ahead) {
+            return false;
+        }
+        if day > self.day.as_str() && !ahead {
+            self.turn_to(day);
+        }
+        true
+    }
+
+    /// Notes by which clock the sums are made, when another boot begins.
+    pub fn place_by(&mut self, placing: &Placing<'_>) {
+        if self.boot.as_deref() != Some(placing.boot) {
+            self.boot = Some(placing.boot.to_owned());
+            self.booted_at_ms = placing.booted_at().as_millisecond();
+        }
+    }
+
+    /// Whether the wall clock was set since the sums were begun, or says that their day is still to come. Then they must be
+    /// made anew from the events; see [`Tally::succeed`].
+    #[must_use]
+    pub fn is_outdated(&self, placing: &Placing<'_>) -> bool {
+        let step = placing.booted_at().as_millisecond() - self.booted_at_ms;
+        let moved = self.boot.as_deref() == Some(placing.boot) && step.abs() >= MOVED_MS;
+        moved || (placing.now.synced && self.day > placing.day())
+    }
+
+    /// Takes the place of `before`, whose clock was wrong. Who was inside still is.
+    pub fn succeed(&mut self, before: &mut Self, placing: &Placing<'_>) {
+        before.set_places_right(placing);
+        self.places = std::mem::take(&mut before.places);
+    }
+
+    /// Makes the places forget a day that only the clock before it was set knew. Changes nothing when it was not.
+    pub fn set_places_right(&mut self, placing: &Placing<'_>) {
+        if !self.is_outdated(placing) || self.boot.as_deref() != Some(placing.boot) {
+            return;
+        }
+        let wall = Timestamp::from_millisecond(self.booted_at_ms)
+            .and_then(|booted_at| booted_at.checked_add(placing.now.boot));
+        if let Ok(wall) = wall {
+            self.places.forget_day_of(wall, placing.zone);
+        }
+    }
+
+    /// What day it is, `YYYY-MM-DD`: the clock's, but a clock that nobody has set does not turn the day back.
+    #[must_use]
+    pub fn today(&self, placing: &Placing<'_>) -> String {
+        let day = placing.day();
+        if placing.now.synced || day > self.day {
+            day
+        } else {
+            self.day.clone()
         }
     }
 
@@ -112,20 +244,19 @@ impl Tally {
         if self.day != day {
             day.clone_into(&mut self.day);
             self.lines.clear();
-            self.offset = 0;
+            self.zones.clear();
         }
     }
 
-    /// From now on and until the day turns, so many people more are inside than in minus out says.
-    pub fn set_offset(&mut self, day: &str, offset: i64) {
-        self.turn_to(day);
-        self.offset = offset;
+    /// Who is inside.
+    #[must_use]
+    pub const fn places(&self) -> &Places {
+        &self.places
     }
 
-    /// What [`Tally::set_offset`] said today.
-    #[must_use]
-    pub const fn offset(&self) -> i64 {
-        self.offset
+    /// Who is inside, to follow the time, or to say so.
+    pub const fn places_mut(&mut self) -> &mut Places {
+        &mut self.places
     }
 
     /// Up to which event of the count stream the sums reach.
@@ -148,6 +279,23 @@ impl Tally {
             .cloned()
             .unwrap_or_default()
     }
+
+    /// The day's visits to one zone.
+    #[must_use]
+    pub fn zone(&self, camera: &str, zone: &str) -> u64 {
+        let visits = self.zones.get(&format!("{camera}/{zone}"));
+        visits.copied().unwrap_or(0)
+    }
+}
+
+/// The camera of an event: the last part of its source.
+fn camera_of(source: &str) -> &str {
+    source.rsplit('/').next().unwrap_or_default()
+}
+
+/// The day of a local time in RFC 3339, `YYYY-MM-DD`.
+fn day_of(time: &str) -> &str {
+    time.get(..10).unwrap_or_default()
 }
 
 /// The quarter of an hour since midnight, 0..=95, of a local time in RFC 3339.
@@ -159,97 +307,5 @@ pub fn quarter_of(time: &str) -> Option<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn crossing(time: &str, direction: &str) -> Vec<u8> {
-        format!(
-            r#"{{"type":"footfall.line.crossed.v1","time":"{time}","source":"/a/s/b/camera/door","data":{{"line":"main","direction":"{direction}","track":1,"from":"x","to":"y"}}}}"#
-        )
-        .into_bytes()
-    }
-
-    #[test]
-    fn an_event_counts_once_however_often_it_is_read() {
-        let mut tally = Tally::default();
-        for sequence in [1, 2, 2, 1, 3] {
-            tally.take(sequence, &crossing("2026-11-21T23:59:00.000+08:00", "in"));
-        }
-        assert_eq!(
-            tally.line("door", "main").sum,
-            InOut {
-                inward: 3,
-                outward: 0
-            }
-        );
-        assert_eq!(tally.line("door", "other"), LineDay::default());
-    }
-
-    #[test]
-    fn a_new_day_begins_at_zero_and_an_old_event_does_not_bring_yesterday_back() {
-        let mut tally = Tally::default();
-        tally.take(1, &crossing("2026-11-21T23:59:00.000+08:00", "in"));
-        tally.take(2, &crossing("2026-11-22T00:00:01.000+08:00", "out"));
-        tally.take(3, &crossing("2026-11-21T23:59:59.000+08:00", "in"));
-        assert_eq!(tally.day(), "2026-11-22");
-        assert_eq!(
-            tally.line("door", "main").sum,
-            InOut {
-                inward: 0,
-                outward: 1
-            }
-        );
-    }
-
-    #[test]
-    fn what_was_set_by_hand_holds_until_the_day_turns_and_survives_a_restart() {
-        let mut tally = Tally::default();
-        tally.take(1, &crossing("2026-11-21T12:00:00.000+08:00", "in"));
-        tally.set_offset("2026-11-21", -3);
-        tally.take(2, &crossing("2026-11-21T13:00:00.000+08:00", "in"));
-        let text = serde_json::to_vec(&tally).unwrap();
-        let mut tally: Tally = serde_json::from_slice(&text).unwrap();
-        assert_eq!(
-            (tally.offset(), tally.line("door", "main").sum.inward),
-            (-3, 2)
-        );
-        tally.take(3, &crossing("2026-11-22T00:00:00.000+08:00", "in"));
-        assert_eq!(tally.offset(), 0);
-    }
-
-    #[test]
-    fn a_checkpoint_brings_back_the_same_sums() {
-        let mut tally = Tally::default();
-        tally.take(1, &crossing("2026-11-21T12:00:00.000+08:00", "out"));
-        tally.take(2, b"not json at all");
-        let text = serde_json::to_vec(&tally).unwrap();
-        let again: Tally = serde_json::from_slice(&text).unwrap();
-        assert_eq!(again, tally);
-        assert_eq!(again.sequence(), 2);
-    }
-
-    #[test]
-    fn crossings_fall_into_the_quarter_of_their_local_time() {
-        let mut tally = Tally::default();
-        let moments = ["00:00:00", "00:14:59", "00:15:00", "10:59:59", "23:45:00"];
-        for (sequence, moment) in (1..).zip(moments) {
-            let time = format!("2026-11-21T{moment}.000+08:00");
-            tally.take(sequence, &crossing(&time, "in"));
-        }
-        let quarters = tally.line("door", "main").quarters;
-        let counted: Vec<_> = quarters.iter().map(|(at, sum)| (*at, sum.inward)).collect();
-        assert_eq!(counted, [(0, 2), (1, 1), (43, 1), (95, 1)]);
-        for odd in ["", "2026-11-21", "2026-11-21T24:00:00Z", "2026-11-21T10:6"] {
-            assert_eq!(quarter_of(odd), None, "{odd}");
-        }
-    }
-
-    #[test]
-    fn a_checkpoint_from_before_there_were_quarters_is_still_read() {
-        let old = r#"{"day":"2026-11-21","lines":{"door/main":{"in":3,"out":1}},"sequence":4}"#;
-        let tally: Tally = serde_json::from_str(old).unwrap();
-        let line = tally.line("door", "main");
-        assert_eq!((line.sum.inward, line.sum.outward), (3, 1));
-        assert!(line.quarters.is_empty());
-    }
-}
+#[path = "tally_tests.rs"]
+mod tests;

@@ -1,4 +1,4 @@
-//! What the uplink hands to whoever obeys commands, and what it takes from there. The uplink knows nothing of what a
+//! What the uplink hands to whoever obeys the cloud, and what it takes from there. The uplink knows nothing of what a
 //! message means.
 
 use std::time::Duration;
@@ -16,9 +16,22 @@ pub const COMMANDS_HELD: usize = 128;
 /// How long the broker keeps commands for a box that is away, seconds.
 pub const KEPT_FOR_S: u32 = 7 * 86_400;
 
-/// One message on the command topic.
+/// Content type of answers.
+pub const JSON: &str = "application/json";
+
+/// Where a message came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inlet {
+    /// `{base}/command`
+    Command,
+    /// `{base}/config/desired`; the broker brings the newest one again with every connection.
+    Desired,
+}
+
+/// One message from the cloud.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
+    pub inlet: Inlet,
     pub payload: Vec<u8>,
     /// MQTT 5 properties, where the sender set them.
     pub response_topic: Option<String>,
@@ -30,8 +43,10 @@ pub struct Message {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub topic: String,
+    pub content_type: &'static str,
     pub correlation: Option<Vec<u8>>,
-    /// JSON.
+    /// The broker keeps it for whoever subscribes later.
+    pub retain: bool,
     pub payload: Vec<u8>,
 }
 
@@ -49,6 +64,9 @@ pub trait Desk: Send + Sync {
 
     /// The broker has the answer.
     fn answered(&self, ticket: u64);
+
+    /// The broker refuses the answer; gives its topic. It stays for a later try unless its sender is told instead.
+    fn refused(&self, ticket: u64) -> Option<String>;
 
     /// The broker takes no payload as large as this answer, but one of up to `most` bytes.
     fn too_large(&self, ticket: u64, most: usize);

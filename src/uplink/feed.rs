@@ -1,4 +1,5 @@
-//! The outbox as the uplink uses it. Reading and acknowledging touch the disk, so both run on blocking threads.
+//! The outbox as the uplink uses it. Reading touches the disk, so it runs on a blocking thread, for some payloads at
+//! once.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -7,9 +8,14 @@ use tokio::sync::watch;
 use tokio::task;
 
 use super::batch::{Batch, Packed, PayloadLimit, pack};
+use super::encoding::Encoding;
 use super::route::Route;
 use crate::event::Stream;
-use crate::outbox::{OutboxError, Queue};
+use crate::outbox::{OutboxError, Queue, Stored};
+use crate::words::Words;
+
+/// Payloads whose events are read at once.
+const PAYLOADS: usize = 8;
 
 /// Why the outbox gave nothing.
 #[derive(Debug)]
@@ -17,21 +23,37 @@ pub(super) enum FeedError {
     /// The outbox is closed for good.
     Closed,
     /// May pass; plain words.
-    Trouble(String),
+    Trouble(Words),
 }
 
 /// See the module.
 pub(super) struct Feed {
     queue: Arc<dyn Queue>,
+    /// Of payloads, where it makes them smaller.
+    encoding: Encoding,
     /// Delivered, but not yet acknowledged to the outbox. Bounded: nothing more is sent while it cannot be emptied.
     delivered: Vec<(Stream, RangeInclusive<u64>)>,
+    /// Read already, one for each route at most.
+    ahead: Vec<Ahead>,
+}
+
+/// Events of a route that were read and not packed yet; never empty when kept.
+struct Ahead {
+    route: Route,
+    /// They come after this number.
+    after: u64,
+    events: Vec<Stored>,
+    /// Nothing is left between them and the route's end.
+    is_last: bool,
 }
 
 impl Feed {
-    pub(super) fn new(queue: Arc<dyn Queue>) -> Self {
+    pub(super) fn new(queue: Arc<dyn Queue>, encoding: Encoding) -> Self {
         Self {
             queue,
+            encoding,
             delivered: Vec::new(),
+            ahead: Vec::new(),
         }
     }
 
@@ -57,35 +79,60 @@ impl Feed {
 
     /// The next payload: what comes after `after`, not after `end`, and the cloud does not have.
     pub(super) async fn next(
-        &self,
+        &mut self,
         route: Route,
         (after, end): (u64, u64),
         max_events: usize,
         limit: PayloadLimit,
     ) -> Result<Packed, FeedError> {
+        let ahead = self.ahead.iter().position(|ahead| ahead.route == route);
+        let mut ahead = match ahead.map(|position| self.ahead.swap_remove(position)) {
+            Some(ahead) if ahead.after == after => ahead,
+            _ => self.read(route, (after, end), max_events, limit).await?,
+        };
+        let most = ahead.events.len().min(max_events);
+        let events = ahead.events.get(..most).unwrap_or_default();
+        let skip = |sequence| self.queue.is_acked(route.stream, sequence);
+        let mut packed = pack(route, ahead.after, events, limit, self.encoding, skip);
+        ahead.after = packed.upto;
+        let packed_events = events.partition_point(|event| event.sequence <= packed.upto);
+        ahead.events.drain(..packed_events);
+        if !ahead.events.is_empty() {
+            self.ahead.push(ahead);
+        } else if ahead.is_last {
+            packed.upto = packed.upto.max(end);
+        }
+        Ok(packed)
+    }
+
+    /// Reads as much as several payloads hold: going to a blocking thread and back takes longer than reading.
+    async fn read(
+        &self,
+        route: Route,
+        (after, end): (u64, u64),
+        max_events: usize,
+        limit: PayloadLimit,
+    ) -> Result<Ahead, FeedError> {
         let queue = self.queue.clone();
         let stream = route.stream;
-        blocking("reading the outbox", move || {
+        blocking(("reading the outbox", "读取事件库"), move || {
             let last = queue.stat(stream).last.min(end);
-            let mut after = after;
+            let mut from = after;
             // Long acknowledged stretches lie behind an event that is set aside: no need to read them.
-            while after < last && queue.is_acked(stream, after + 1) {
-                after += 1;
+            while from < last && queue.is_acked(stream, from + 1) {
+                from += 1;
             }
-            let mut events = queue.read(stream, after, max_events, limit.target)?;
+            let most = max_events.saturating_mul(PAYLOADS);
+            let bytes = limit.target.saturating_mul(PAYLOADS);
+            let mut events = queue.read(stream, from, most, bytes)?;
             let read = events.len();
             events.retain(|event| event.sequence <= end);
-            let mut packed = pack(route, after, &events, limit, |sequence| {
-                queue.is_acked(stream, sequence)
-            });
-            // There are events behind the end, so nothing is left between the last one packed and it.
-            let reached = events
-                .last()
-                .is_none_or(|last| packed.upto >= last.sequence);
-            if events.len() < read && reached {
-                packed.upto = packed.upto.max(end);
-            }
-            Ok(packed)
+            Ok(Ahead {
+                route,
+                after: from,
+                is_last: events.len() < read,
+                events,
+            })
         })
         .await
     }
@@ -102,28 +149,38 @@ impl Feed {
         !self.delivered.is_empty()
     }
 
-    /// Acknowledges what was delivered to the outbox. What fails is kept for the next call.
-    pub(super) async fn record(&mut self) -> Result<(), FeedError> {
-        let (queue, delivered) = (self.queue.clone(), self.delivered.clone());
-        blocking("acknowledging to the outbox", move || {
-            delivered
-                .into_iter()
-                .try_for_each(|(stream, range)| queue.ack(stream, range))
-        })
-        .await?;
-        self.delivered.clear();
+    /// Acknowledges what was delivered to the outbox, which only notes it. What fails is kept for the next call.
+    pub(super) fn record(&mut self) -> Result<(), FeedError> {
+        while let Some((stream, range)) = self.delivered.last() {
+            match self.queue.ack(*stream, range.clone()) {
+                Ok(()) => self.delivered.pop(),
+                Err(OutboxError::Closed) => return Err(FeedError::Closed),
+                Err(error) => {
+                    return Err(FeedError::Trouble(Words::new(
+                        format!("acknowledging to the outbox failed: {error}"),
+                        format!("更新事件库失败：{error}"),
+                    )));
+                }
+            };
+        }
         Ok(())
     }
 }
 
 async fn blocking<T: Send + 'static>(
-    what: &'static str,
+    (en, zh): (&'static str, &'static str),
     work: impl FnOnce() -> Result<T, OutboxError> + Send + 'static,
 ) -> Result<T, FeedError> {
     match task::spawn_blocking(work).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(OutboxError::Closed)) => Err(FeedError::Closed),
-        Ok(Err(error)) => Err(FeedError::Trouble(format!("{what} failed: {error}"))),
-        Err(_) => Err(FeedError::Trouble(format!("{what} panicked; see the log"))),
+        Ok(Err(error)) => Err(FeedError::Trouble(Words::new(
+            format!("{en} failed: {error}"),
+            format!("{zh}失败：{error}"),
+        ))),
+        Err(_) => Err(FeedError::Trouble(Words::new(
+            format!("{en} panicked; see the log"),
+            format!("{zh}时程序出错；请查看日志"),
+        ))),
     }
 }

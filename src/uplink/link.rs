@@ -1,34 +1,31 @@
 //! One connection's life as the uplink sees it: open, listen, publish, hear answers, say goodbye.
 
 use std::collections::VecDeque;
+use std::io;
 use std::time::Duration;
 
-use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::Outgoing;
+use rumqttc::v5::Event;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnAck, Filter, LastWill, Packet, PubAckReason, Publish, PublishProperties, RetainForwardRule,
-    SubscribeReasonCode,
+    ConnAck, ConnectReturnCode, Filter, Packet, PubAckReason, Publish, PublishProperties,
+    RetainForwardRule, SubscribeReasonCode,
 };
-use rumqttc::v5::{Event, MqttOptions};
-use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
+use rumqttc::v5::mqttbytes::{Error as PacketError, QoS};
+use rumqttc::v5::{ConnectionError, StateError};
 
 use super::batch::PayloadLimit;
-use super::desk::{COMMANDS_AHEAD, COMMANDS_HELD, KEPT_FOR_S, LARGEST_INCOMING, Message};
-use super::fault::{Fault, subscription_refused};
-use super::pump::{Connection, Spoken};
+use super::cause::{Cause, Objection};
+use super::desk::{COMMANDS_HELD, Inlet, Message};
+use super::encoding::Encoding;
+use super::fault::{Fault, words, wrong_version};
+use super::pump::Connection;
 use super::settings::Settings;
-use super::state::{LinkState, Refusal};
+use super::state::Refusal;
+use super::wire::{self, LARGEST_PACKET, Spoken, Terms};
+use crate::config::schema::Protocol;
 
-/// Time for DNS, TCP, TLS and the broker's answer together, seconds; slow mobile networks need most of it.
-const CONNECT_TIMEOUT_S: u64 = 20;
 /// Time for the broker's answer to a subscription.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(20);
-/// What the kernel may buffer on the way out. With more, pings of a slow uplink would queue behind
-/// megabytes of batches and the connection would be taken for dead.
-const SEND_BUFFER: u32 = 64 * 1024;
-/// The largest packet MQTT can express.
-const LARGEST_PACKET: usize = 268_435_455;
-/// Published by the broker when the box vanishes.
-pub(super) const OFFLINE: &str = r#"{"online":false}"#;
 
 /// What the link tells its session.
 pub(super) enum Signal {
@@ -36,7 +33,7 @@ pub(super) enum Signal {
     Written(u16),
     /// The broker answered a publish.
     Acked(u16, PubAckReason),
-    /// A message on the command topic, to be acknowledged with the receipt.
+    /// A message from the cloud, to be acknowledged with the receipt.
     Command(Message, Receipt),
     /// The broker said something else: it is alive.
     Heard,
@@ -54,19 +51,11 @@ pub(super) struct Receipt {
     packet_id: u16,
 }
 
-/// How to connect.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
-    /// Subscribe to the command topic.
-    pub(super) listen: bool,
-    /// Ask the broker to forget what it keeps for this box.
-    pub(super) fresh: bool,
-}
-
 /// One publish.
 pub(super) struct Parcel<'a> {
     pub(super) topic: &'a str,
     pub(super) content_type: &'a str,
+    pub(super) encoding: Encoding,
     pub(super) correlation: Option<Vec<u8>>,
     pub(super) retain: bool,
     pub(super) payload: Vec<u8>,
@@ -92,33 +81,37 @@ pub(super) struct Link {
     pub(super) refused_subscription: Option<Refusal>,
     /// Said while we waited for something else.
     early: VecDeque<Spoken>,
-    command_topic: String,
+    inlets: [(Inlet, String); 2],
     broker: String,
-    over_tls: bool,
 }
 
 impl Link {
     /// Connects and subscribes; returns once the broker has accepted and answered. Cancel-safe: dropping it closes the
     /// socket.
     pub(super) async fn open(settings: &Settings, terms: Terms) -> Result<Self, Fault> {
-        let mut link = Self::connect(settings, terms).await?;
+        if terms.fresh && terms.listen {
+            // A clean session of 3.1.1 ends with its connection (3.1.1, 3.1.2.4), and rumqttd 0.20 takes a clean start of
+            // MQTT 5 for that, too. So the session that lasts comes on a connection after it.
+            Self::connect(settings, terms).await?.leave().await;
+        }
+        let lasting = Terms {
+            fresh: false,
+            ..terms
+        };
+        let mut link = Self::connect(settings, lasting).await?;
         if terms.listen {
             let answer = tokio::time::timeout(SUBSCRIBE_TIMEOUT, link.subscribe()).await;
-            link.refused_subscription = answer.map_err(|_| {
-                let broker = &link.broker;
-                Fault::disconnected(format!(
-                    "{broker} does not answer a subscription; connecting again (see the broker's log)"
-                ))
-            })??;
+            link.refused_subscription =
+                answer.map_err(|_| Fault::new(Cause::NoAcknowledgement, &link.broker, ""))??;
         }
         Ok(link)
     }
 
     async fn connect(settings: &Settings, terms: Terms) -> Result<Self, Fault> {
-        let (broker, over_tls) = (settings.broker(), settings.tls.is_some());
+        let broker = settings.broker();
         // Room for a full window, for an acknowledgement of every command, and for SUBSCRIBE and DISCONNECT.
         let capacity = usize::from(settings.inflight) + COMMANDS_HELD + 2;
-        let mut connection = Connection::start(options(settings, terms), capacity);
+        let mut connection = Connection::start(wire::options(settings, terms), capacity);
         loop {
             match connection.next().await {
                 Some(Ok(Event::Incoming(Packet::ConnAck(connack)))) => {
@@ -127,40 +120,62 @@ impl Link {
                         connection,
                         refused_subscription: None,
                         early: VecDeque::new(),
-                        command_topic: settings.topics.command(),
+                        inlets: [
+                            (Inlet::Command, settings.topics.command()),
+                            (Inlet::Desired, settings.topics.desired()),
+                        ],
                         broker,
-                        over_tls,
                     });
                 }
                 Some(Ok(_)) => {}
+                Some(Err(error)) if is_wrong_version(settings, &error).await => {
+                    return Err(wrong_version(settings.protocol, &broker));
+                }
                 Some(Err(error)) => {
-                    return Err(Fault::classify(&error, &broker, over_tls, false));
+                    return Err(Fault::classify(&error, &broker, false));
                 }
                 None => return Err(lost(&broker)),
             }
         }
     }
 
-    /// Listens to the command topic; gives the broker's refusal. Nothing else may be under way yet: a SUBSCRIBE takes its
-    /// packet id from the same ring as publishes. Commands a kept session brings meanwhile are heard later.
+    async fn leave(mut self) {
+        if self.say_goodbye() {
+            let until_left =
+                async { while !matches!(self.next().await, Signal::Goodbye | Signal::Down(_)) {} };
+            let _ = tokio::time::timeout(SUBSCRIBE_TIMEOUT, until_left).await;
+        }
+    }
+
+    /// Listens to the cloud; gives the broker's refusal. Nothing else may be under way yet: a SUBSCRIBE takes its
+    /// packet id from the same ring as publishes. What a kept session brings meanwhile is heard later.
     async fn subscribe(&mut self) -> Result<Option<Refusal>, Fault> {
-        let filter = Filter {
-            retain_forward_rule: RetainForwardRule::Never,
-            ..Filter::new(self.command_topic.clone(), QoS::AtLeastOnce)
-        };
-        if self.connection.client.try_subscribe_many([filter]).is_err() {
+        // A command that is retained by mistake must not come with every connection; the desired config must.
+        let filters = self.inlets.clone().map(|(inlet, topic)| Filter {
+            retain_forward_rule: match inlet {
+                Inlet::Command => RetainForwardRule::Never,
+                Inlet::Desired => RetainForwardRule::OnEverySubscribe,
+            },
+            ..Filter::new(topic, QoS::AtLeastOnce)
+        });
+        if !self.connection.client.subscribe(filters) {
             return Err(lost(&self.broker));
         }
         loop {
             match self.connection.next().await {
                 Some(Ok(Event::Incoming(Packet::SubAck(answer)))) => {
                     let granted = SubscribeReasonCode::Success(QoS::AtLeastOnce);
-                    let refused = answer.return_codes.first() != Some(&granted);
-                    return Ok(refused.then(|| {
-                        let topic = self.command_topic.clone();
+                    let mut codes = answer.return_codes.iter();
+                    let refused = self.inlets.iter().find(|_| codes.next() != Some(&granted));
+                    return Ok(refused.map(|(_, topic)| {
+                        let topic = topic.clone();
                         tracing::warn!(%topic, answer = ?answer.return_codes, "the broker refused the subscription");
-                        let message = subscription_refused(&topic);
-                        Refusal { topic, message }
+                        let message = words::subscription_refused(&topic);
+                        Refusal {
+                            topic,
+                            objection: Objection::NotAuthorised,
+                            message,
+                        }
                     }));
                 }
                 Some(Ok(_)) if self.early.len() >= COMMANDS_HELD => {
@@ -168,7 +183,7 @@ impl Link {
                 }
                 Some(Ok(said)) => self.early.push_back(Ok(said)),
                 Some(Err(error)) => {
-                    return Err(Fault::classify(&error, &self.broker, self.over_tls, true));
+                    return Err(Fault::classify(&error, &self.broker, true));
                 }
                 None => return Err(lost(&self.broker)),
             }
@@ -182,8 +197,9 @@ impl Link {
         content_type: &str,
         target: usize,
     ) -> PayloadLimit {
-        // Fixed header 5, topic 2 + n, packet id 2, property length 1, content type 3 + n.
-        let overhead = 5 + 2 + topic.len() + 2 + 1 + 3 + content_type.len();
+        // Fixed header 5, topic 2 + n, packet id 2, property length 1, content type 3 + n, and the encoding.
+        let overhead =
+            5 + 2 + topic.len() + 2 + 1 + 3 + content_type.len() + Encoding::PROPERTY_BYTES;
         PayloadLimit {
             target,
             most: self.limits.packet.saturating_sub(overhead),
@@ -196,33 +212,23 @@ impl Link {
         let properties = PublishProperties {
             content_type: Some(parcel.content_type.to_owned()),
             correlation_data: parcel.correlation.map(Into::into),
+            user_properties: parcel.encoding.property().into_iter().collect(),
             ..PublishProperties::default()
         };
-        self.connection
-            .client
-            .try_publish_with_properties(
-                parcel.topic,
-                QoS::AtLeastOnce,
-                parcel.retain && self.limits.retain,
-                parcel.payload,
-                properties,
-            )
-            .is_ok()
+        let retain = parcel.retain && self.limits.retain;
+        let client = &self.connection.client;
+        client.publish(parcel.topic, retain, parcel.payload, properties)
     }
 
     /// Acknowledges a command to the broker. False when the library takes nothing more.
     pub(super) fn acknowledge(&self, receipt: &Receipt) -> bool {
-        let publish = Publish {
-            qos: receipt.qos,
-            pkid: receipt.packet_id,
-            ..Publish::default()
-        };
-        self.connection.client.try_ack(&publish).is_ok()
+        let client = &self.connection.client;
+        client.acknowledge(receipt.qos, receipt.packet_id)
     }
 
     /// Asks the library to say DISCONNECT; [`Signal::Goodbye`] follows.
     pub(super) fn say_goodbye(&self) -> bool {
-        self.connection.client.try_disconnect().is_ok()
+        self.connection.client.disconnect()
     }
 
     /// The next signal. Cancel-safe.
@@ -251,14 +257,15 @@ impl Link {
             Ok(Event::Incoming(Packet::Publish(publish))) => self.message(publish),
             Ok(Event::Incoming(_)) => Signal::Heard,
             Ok(Event::Outgoing(_)) => Signal::Wrote,
-            Err(error) => Signal::Down(Fault::classify(&error, &self.broker, self.over_tls, true)),
+            Err(error) => Signal::Down(Fault::classify(&error, &self.broker, true)),
         }
     }
 
     fn message(&self, publish: Publish) -> Signal {
-        if publish.topic.as_ref() != self.command_topic.as_bytes() {
+        let mut inlets = self.inlets.iter();
+        let Some((inlet, _)) = inlets.find(|(_, topic)| publish.topic == topic.as_bytes()) else {
             return Signal::Heard;
-        }
+        };
         let receipt = Receipt {
             qos: publish.qos,
             packet_id: publish.pkid,
@@ -266,6 +273,7 @@ impl Link {
         let properties = publish.properties.unwrap_or_default();
         let seconds = properties.message_expiry_interval;
         let message = Message {
+            inlet: *inlet,
             payload: publish.payload.to_vec(),
             response_topic: properties.response_topic,
             correlation: properties.correlation_data.map(|data| data.to_vec()),
@@ -277,76 +285,62 @@ impl Link {
 
 /// The broker sends commands without waiting for an acknowledgement.
 pub(super) fn too_many_commands(broker: &str) -> Fault {
-    Fault::disconnected(format!(
-        "{broker} sends more commands at once than MQTT 5 allows it to; connecting again"
-    ))
+    Fault::new(
+        Cause::Garbled,
+        broker,
+        "more commands at once than it may send",
+    )
 }
 
 fn lost(broker: &str) -> Fault {
-    Fault::disconnected(format!(
-        "the connection to {broker} is gone; connecting again"
-    ))
+    Fault::new(Cause::Cut, broker, "")
 }
 
-fn options(settings: &Settings, terms: Terms) -> MqttOptions {
-    let mut options = MqttOptions::new(&settings.client_id, &settings.host, settings.port);
-    let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true);
-    network.set_tcp_send_buffer_size(SEND_BUFFER);
-    options
-        .set_keep_alive(settings.keep_alive)
-        .set_connection_timeout(CONNECT_TIMEOUT_S)
-        .set_network_options(network)
-        // The broker keeps nothing of what we publish between connections: what is unacknowledged is in the outbox and
-        // is sent again. It keeps commands for us, if we take any.
-        .set_clean_start(terms.fresh || !terms.listen)
-        // Bounds the library's tables (one slot for each possible packet id) and makes its ring of packet
-        // ids as long as our window.
-        .set_outgoing_inflight_upper_limit(settings.inflight)
-        .set_last_will(LastWill::new(
-            settings.topics.state(),
-            OFFLINE,
-            QoS::AtLeastOnce,
-            true,
-            None,
-        ));
-    if terms.listen {
-        options
-            .set_session_expiry_interval(Some(KEPT_FOR_S))
-            .set_receive_maximum(Some(COMMANDS_AHEAD))
-            .set_max_packet_size(Some(LARGEST_INCOMING))
-            .set_manual_acks(true);
+/// Whether the broker does not speak the configured version of MQTT. One for 3.1.1 says so in a form that the library
+/// does not understand as MQTT 5, or just closes: then it is asked in 3.1.1, and any answer in it will do.
+async fn is_wrong_version(settings: &Settings, error: &ConnectionError) -> bool {
+    use ConnectReturnCode as Code;
+    match error {
+        ConnectionError::ConnectionRefused(
+            Code::UnsupportedProtocolVersion | Code::RefusedProtocolVersion,
+        ) => return true,
+        ConnectionError::MqttState(StateError::ConnectionAborted) => {}
+        ConnectionError::MqttState(StateError::Deserialization(fault)) if !is_tls(fault) => {}
+        _ => return false,
     }
-    if let Some((user, password)) = &settings.credentials {
-        options.set_credentials(user, &password.0);
+    if settings.protocol == Protocol::V311 {
+        return false;
     }
-    if let Some(tls) = &settings.tls {
-        options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(
-            tls.clone(),
-        )));
+    let mut probe = Connection::start(wire::probe(settings), 1);
+    match probe.next().await {
+        Some(Ok(_)) => {
+            probe.client.disconnect();
+            while let Some(Ok(said)) = probe.next().await {
+                if said == Event::Outgoing(Outgoing::Disconnect) {
+                    break;
+                }
+            }
+            true
+        }
+        Some(Err(ConnectionError::ConnectionRefused(code))) => {
+            code != Code::RefusedProtocolVersion && code != Code::UnsupportedProtocolVersion
+        }
+        Some(Err(_)) | None => false,
     }
-    options
+}
+
+fn is_tls(fault: &PacketError) -> bool {
+    matches!(fault, PacketError::Io(error) if error.kind() == io::ErrorKind::InvalidData)
 }
 
 fn limits(settings: &Settings, connack: &ConnAck, broker: &str) -> Result<Limits, Fault> {
     let said = connack.properties.as_ref();
-    let refused = |message| {
-        Err(Fault {
-            state: LinkState::Refused,
-            message,
-            unreadable: false,
-        })
-    };
     if said.and_then(|said| said.max_qos) == Some(0) {
-        return refused(format!(
-            "{broker} does not offer QoS 1, without which events would be lost; allow it"
-        ));
+        return Err(Fault::new(Cause::NoQos1, broker, ""));
     }
     let receive_max = said.and_then(|said| said.receive_max).unwrap_or(u16::MAX);
     if receive_max == 0 {
-        return refused(format!(
-            "{broker} announces a receive maximum of 0, which MQTT 5 forbids; use another broker"
-        ));
+        return Err(Fault::new(Cause::Garbled, broker, "a receive maximum of 0"));
     }
     let keep_alive = match said.and_then(|said| said.server_keep_alive) {
         None | Some(0) => settings.keep_alive,
@@ -358,7 +352,7 @@ fn limits(settings: &Settings, connack: &ConnAck, broker: &str) -> Result<Limits
         .unwrap_or(LARGEST_PACKET);
     Ok(Limits {
         window: settings.inflight.min(receive_max).into(),
-        packet: packet.min(LARGEST_PACKET),
+        packet: packet.min(settings.largest_packet),
         retain: said.and_then(|said| said.retain_available) != Some(0),
         // The library pings once per keep-alive and gives up at the second ping; this is the net below it,
         // for a library that is stuck in a write.

@@ -18,7 +18,9 @@ pub mod backoff;
 pub mod batch;
 #[cfg(feature = "embedded-broker")]
 pub mod broker;
+pub mod cause;
 pub mod desk;
+pub mod encoding;
 mod fault;
 mod feed;
 pub mod ledger;
@@ -31,6 +33,7 @@ pub mod state;
 pub mod subscriber;
 pub mod tls;
 pub mod topics;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,13 +45,15 @@ use crate::outbox::Queue;
 use backoff::Backoff;
 use batch::ToldOversized;
 use desk::Desk;
+use fault::Closings;
 use feed::Feed;
 use ledger::Ledger;
-use link::{Link, Terms};
+use link::Link;
 use session::{End, Session, Shared};
 pub use settings::{Settings, UplinkError};
 use state::Reporter;
 pub use state::{LinkState, LinkStatus};
+use wire::Terms;
 
 /// A connection that held for so long was a good one, even if nothing had to be sent.
 const STEADY: Duration = Duration::from_secs(10);
@@ -94,7 +99,7 @@ impl Uplink {
         let mut backoff = Backoff::with_seed(fastrand::u64(..));
         let mut shared = Shared {
             reporter: Reporter::new(self.status, self.clock.clone(), broker.clone()),
-            feed: Feed::new(self.queue),
+            feed: Feed::new(self.queue, self.settings.encoding),
             settings: self.settings,
             birth: self.birth,
             desk: self.desk,
@@ -103,7 +108,7 @@ impl Uplink {
             grace: self.grace,
             told_oversized: ToldOversized::default(),
         };
-        let mut fresh = false;
+        let (mut fresh, mut closings) = (false, Closings::default());
         loop {
             shared.reporter.attempt();
             let terms = Terms {
@@ -128,12 +133,13 @@ impl Uplink {
                         End::Left => break,
                         End::Closed => return Err(QueueClosed),
                         End::Lost(fault) => {
+                            let fault = closings.judge(fault, &broker, now);
                             tracing::warn!(%broker, returned, "the connection is lost");
                             shared
                                 .reporter
                                 .update(|status| status.counters.events_resent += returned);
                             // Two boxes with one name throw each other out, however useful: they slow down.
-                            if useful && fault.state != LinkState::Refused {
+                            if useful && fault.state() != LinkState::Refused {
                                 backoff.reset();
                             }
                             fault
@@ -145,7 +151,7 @@ impl Uplink {
             // What the broker would bring again, the library could not read again.
             fresh = fault.unreadable;
             let wait = backoff.next_wait();
-            tracing::warn!(%broker, reason = %fault.message, wait_s = wait.as_secs_f64(), "not connected");
+            tracing::warn!(%broker, reason = %fault.message.en, wait_s = wait.as_secs_f64(), "not connected");
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = stopped(&mut stop) => break,

@@ -9,13 +9,16 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use super::batch::{CONTENT_TYPE, Packed, ToldOversized};
-use super::desk::Desk;
-use super::fault::{Fault, publish_refused};
+use super::cause::{Cause, Objection};
+use super::desk::{Desk, JSON};
+use super::encoding::Encoding;
+use super::fault::{Fault, words};
 use super::feed::{Feed, FeedError};
 use super::ledger::{Content, Ledger, Settled};
-use super::link::{Link, OFFLINE, Parcel, Receipt, Signal};
+use super::link::{Link, Parcel, Receipt, Signal};
 use super::route::Lane;
 use super::state::{Refusal, Reporter};
+use super::wire::OFFLINE;
 use super::{Birth, Settings};
 use crate::clock::SharedClock;
 
@@ -25,9 +28,6 @@ const ACK_PATIENCE: Duration = Duration::from_secs(60);
 const OUTBOX_PAUSE: Duration = Duration::from_secs(1);
 /// Backfill batches are smaller than live ones may be: a live event waits for one of them on a slow line.
 const BACKFILL_BYTES: usize = 32 * 1024;
-/// Content type of the state and of answers.
-const JSON_TYPE: &str = "application/json";
-
 mod commands;
 
 use commands::{changed, next_receipt};
@@ -113,7 +113,7 @@ impl<'a> Session<'a> {
             }
             Err(end) => {
                 // What was heard counts even if the connection broke right after it.
-                let _ = self.record().await;
+                let _ = self.record();
                 end
             }
         }
@@ -132,7 +132,7 @@ impl<'a> Session<'a> {
                 self.hear(signal)?;
             }
             self.acknowledge_commands()?;
-            self.record().await?;
+            self.record()?;
             if self.leaving.is_none() && *stop.borrow() {
                 self.begin_leaving();
             }
@@ -174,11 +174,8 @@ impl<'a> Session<'a> {
         ) {
             self.heard_at = now;
         }
-        let confused = |error| {
-            End::Lost(Fault::disconnected(format!(
-                "the broker's answers do not match what was sent ({error}); connecting again"
-            )))
-        };
+        let settings = &self.shared.settings;
+        let confused = |error| End::Lost(Fault::new(Cause::Garbled, &settings.broker(), error));
         match signal {
             Signal::Heard | Signal::Wrote | Signal::Goodbye => {}
             Signal::Command(message, receipt) => self.take(message, receipt)?,
@@ -234,16 +231,25 @@ impl<'a> Session<'a> {
                         (topics.batch(batch.route), stream, batch.events())
                     }
                     Content::State => (topics.state(), None, 0),
-                    Content::Answer(_) => (topics.response("…"), None, 0),
+                    Content::Answer(ticket) => {
+                        let desk = shared.desk.as_ref();
+                        let topic = desk.and_then(|desk| desk.refused(*ticket));
+                        (topic.unwrap_or_else(|| topics.response("…")), None, 0)
+                    }
                 };
                 tracing::warn!(%topic, ?reason, "the broker refused a publish");
-                let message = publish_refused(reason, &topic);
+                let objection = Objection::from(reason);
+                let message = words::publish_refused(objection, &topic);
                 shared.reporter.update(|status| {
                     status.in_flight = in_flight;
                     status.counters.batches_refused += 1;
                     status.counters.events_resent += events;
                     if let Some(stream) = stream {
-                        status.refusals[stream.index()] = Some(Refusal { topic, message });
+                        status.refusals[stream.index()] = Some(Refusal {
+                            topic,
+                            objection,
+                            message,
+                        });
                     }
                 });
             }
@@ -253,14 +259,12 @@ impl<'a> Session<'a> {
     /// Sends one batch; false when there is nothing to send, or no room, now.
     async fn send_next(&mut self) -> Result<bool, End> {
         let now = self.shared.now();
-        if self.outbox_again_at.is_some_and(|moment| now < moment) {
+        let paused = self.outbox_again_at.is_some_and(|moment| now < moment);
+        if paused || self.shared.feed.has_unrecorded() {
             return Ok(false);
         }
         if self.outbox_again_at.take().is_some() {
             self.stalled = [false; 4];
-        }
-        if self.shared.feed.has_unrecorded() {
-            return Ok(false);
         }
         let last = self.sendable(now);
         let Some(route) = self.shared.ledger.next_route(last, now) else {
@@ -275,11 +279,8 @@ impl<'a> Session<'a> {
         let limit = self.link.payload_limit(&topic, CONTENT_TYPE, target);
         let ledger = &self.shared.ledger;
         let (after, end) = (ledger.cursor(route), ledger.end(route));
-        let next = self
-            .shared
-            .feed
-            .next(route, (after, end), settings.batch_events, limit);
-        let packed = match next.await {
+        let (feed, most) = (&mut self.shared.feed, settings.batch_events);
+        let packed = match feed.next(route, (after, end), most, limit).await {
             Ok(packed) => packed,
             Err(error) => return self.outbox_fault(error).map(|()| false),
         };
@@ -302,6 +303,7 @@ impl<'a> Session<'a> {
         let sent = self.link.publish(Parcel {
             topic,
             content_type: CONTENT_TYPE,
+            encoding: packed.encoding,
             correlation: None,
             retain: false,
             payload: packed.payload,
@@ -353,14 +355,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn record(&mut self) -> Result<(), End> {
+    fn record(&mut self) -> Result<(), End> {
         let paused = self
             .outbox_again_at
             .is_some_and(|moment| self.shared.now() < moment);
         if paused || !self.shared.feed.has_unrecorded() {
             return Ok(());
         }
-        match self.shared.feed.record().await {
+        match self.shared.feed.record() {
             Ok(()) => {
                 self.shared.reporter.outbox_trouble(None);
                 Ok(())
@@ -373,7 +375,7 @@ impl<'a> Session<'a> {
         match error {
             FeedError::Closed => Err(End::Closed),
             FeedError::Trouble(message) => {
-                tracing::error!(error = %message, "the outbox cannot be used; trying again");
+                tracing::error!(error = %message.en, "the outbox cannot be used; trying again");
                 self.shared.reporter.outbox_trouble(Some(message));
                 self.outbox_again_at = Some(self.shared.now() + OUTBOX_PAUSE);
                 Ok(())
@@ -384,14 +386,11 @@ impl<'a> Session<'a> {
     fn check_alive(&self, now: Duration) -> Result<(), End> {
         let broker = self.shared.settings.broker();
         if now >= self.heard_at + self.link.limits.silence {
-            let message = format!("{broker} is silent; connecting again");
-            return Err(End::Lost(Fault::disconnected(message)));
+            return Err(End::Lost(Fault::new(Cause::Silent, &broker, "")));
         }
         if self.shared.ledger.in_flight() > 0 && now >= self.answered_at + ACK_PATIENCE {
-            let message = format!(
-                "{broker} does not acknowledge what is published; connecting again (see the broker's log)"
-            );
-            return Err(End::Lost(Fault::disconnected(message)));
+            let fault = Fault::new(Cause::NoAcknowledgement, &broker, "");
+            return Err(End::Lost(fault));
         }
         Ok(())
     }
@@ -441,7 +440,7 @@ impl<'a> Session<'a> {
                 }
             }
         }
-        if let Err(End::Closed) = self.record().await {
+        if let Err(End::Closed) = self.record() {
             return;
         }
         if self.link.say_goodbye() {
@@ -478,12 +477,13 @@ impl<'a> Session<'a> {
     /// False when it cannot be sent: no room, too large for the broker, or the connection is gone.
     fn publish_state(&mut self, payload: Vec<u8>) -> bool {
         let topic = self.shared.settings.topics.state();
-        let limit = self.link.payload_limit(&topic, JSON_TYPE, payload.len());
+        let limit = self.link.payload_limit(&topic, JSON, payload.len());
         let sent = self.shared.ledger.has_room()
             && payload.len() <= limit.most
             && self.link.publish(Parcel {
                 topic: &topic,
-                content_type: JSON_TYPE,
+                content_type: JSON,
+                encoding: Encoding::Identity,
                 correlation: None,
                 retain: true,
                 payload,

@@ -10,9 +10,11 @@ use std::time::Duration;
 use rustls::ClientConfig;
 
 use super::address::{self, Address, AddressError};
+use super::encoding::Encoding;
 use super::tls::{self, TlsFileError};
 use super::topics::{TopicError, Topics};
-use crate::config::schema;
+use super::wire::LARGEST_PACKET;
+use crate::config::schema::{self, Compression, Protocol};
 use crate::event::Identity;
 
 /// Longest password file that is read, bytes.
@@ -55,11 +57,16 @@ pub struct Settings {
     pub(super) client_id: String,
     pub(super) boot_id: String,
     pub(super) topics: Topics,
+    pub(super) protocol: Protocol,
     pub(super) keep_alive: Duration,
     pub(super) inflight: u16,
     pub(super) batch_events: usize,
-    /// Bytes.
+    /// Bytes, before compression.
     pub(super) batch_bytes: usize,
+    /// Bytes of one packet, whatever the broker says.
+    pub(super) largest_packet: usize,
+    /// Of batches.
+    pub(super) encoding: Encoding,
 }
 
 impl Settings {
@@ -93,10 +100,18 @@ impl Settings {
             topics: Topics::new(identity)?,
             // The config's checks reject other values; clamped all the same, since the MQTT library
             // panics below 5 s and a window of 0 would send nothing.
+            protocol: config.protocol,
             keep_alive: Duration::from_secs(config.keep_alive_s.clamp(5, 3600).into()),
             inflight: config.inflight.clamp(1, 100),
             batch_events: config.batch_events.clamp(1, 1000),
             batch_bytes: config.batch_kib.clamp(4, 4096) * 1024,
+            largest_packet: config.max_packet_kib.map_or(LARGEST_PACKET, |kib| {
+                kib.saturating_mul(1024).clamp(1024, LARGEST_PACKET)
+            }),
+            encoding: match config.compression {
+                Compression::None => Encoding::Identity,
+                Compression::Zstd => Encoding::Zstd,
+            },
         }))
     }
 

@@ -6,9 +6,11 @@ use serde::{Serialize, Serializer};
 use tokio::sync::watch;
 
 use super::batch::Oversized;
+use super::cause::{Cause, Objection};
 use super::fault::Fault;
 use crate::clock::SharedClock;
 use crate::event::DeviceAlarm;
+use crate::words::Words;
 
 /// Where the connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -59,8 +61,9 @@ pub struct Counters {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Refusal {
     pub topic: String,
-    /// Plain words: what and what to do.
-    pub message: String,
+    pub objection: Objection,
+    /// What and what to do.
+    pub message: Words,
 }
 
 /// The link's whole state, as a value to watch.
@@ -71,8 +74,10 @@ pub struct LinkStatus {
     #[serde(serialize_with = "rfc3339")]
     #[schemars(with = "String")]
     pub since: Timestamp,
-    /// Plain words for a technician: what is wrong and what to do; empty when nothing is.
-    pub message: String,
+    /// Why there is no connection; `None` when there is one, or none is wanted.
+    pub cause: Option<Cause>,
+    /// For a technician: what is wrong and what to do; empty when nothing is.
+    pub message: Words,
     /// `host:port`; empty without a broker.
     pub broker: String,
     /// Publishes that wait for their acknowledgement.
@@ -85,7 +90,7 @@ pub struct LinkStatus {
     /// The latest event that no payload can hold.
     pub oversized: Option<Oversized>,
     /// Why events cannot be read from the outbox, or acknowledged to it, at the moment.
-    pub outbox_trouble: Option<String>,
+    pub outbox_trouble: Option<Words>,
 }
 
 fn rfc3339<S: Serializer>(moment: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
@@ -99,7 +104,11 @@ impl LinkStatus {
         Self {
             state: LinkState::Off,
             since,
-            message: "no broker is configured; events stay on the box (set uplink.broker)".into(),
+            cause: None,
+            message: Words::new(
+                "no broker is configured; events stay on the box (set uplink.broker)",
+                "未设置服务器；事件保存在设备上（请设置 uplink.broker）",
+            ),
             broker: String::new(),
             in_flight: 0,
             counters: Counters::default(),
@@ -121,7 +130,7 @@ impl LinkStatus {
             .chain([&self.deaf])
             .zip(before.refusals.iter().chain([&before.deaf]))
             .filter(|(now, before)| before.is_none() && now.is_some())
-            .filter_map(|(now, _)| now.as_ref().map(|refusal| refusal.message.clone()))
+            .filter_map(|(now, _)| now.as_ref().map(|refusal| refusal.message.en.clone()))
             .collect();
         let more = self
             .counters
@@ -162,26 +171,28 @@ impl Reporter {
         Self { status, clock }
     }
 
-    fn enter(&self, state: LinkState, message: impl Into<String>) {
-        let (now, message) = (self.clock.now().wall, message.into());
+    fn enter(&self, state: LinkState, why: Option<(Cause, Words)>) {
+        let now = self.clock.now().wall;
+        let (cause, message) = why.unzip();
         self.status.send_modify(|status| {
             if status.state != state {
                 status.state = state;
                 status.since = now;
             }
-            status.message = message;
+            status.cause = cause;
+            status.message = message.unwrap_or_default();
         });
     }
 
     /// An attempt begins. A fault stays visible until an attempt succeeds, or the page would flicker.
     pub(super) fn attempt(&self) {
         if self.status.borrow().state == LinkState::Off {
-            self.enter(LinkState::Connecting, "");
+            self.enter(LinkState::Connecting, None);
         }
     }
 
     pub(super) fn connected(&self, deaf: Option<Refusal>) {
-        self.enter(LinkState::Connected, "");
+        self.enter(LinkState::Connected, None);
         self.update(|status| {
             status.counters.connections += 1;
             status.deaf = deaf;
@@ -193,14 +204,14 @@ impl Reporter {
     }
 
     pub(super) fn stopped(&self) {
-        self.enter(LinkState::Stopped, "");
+        self.enter(LinkState::Stopped, None);
         self.update(|status| status.in_flight = 0);
     }
 
     /// An attempt or a connection has failed.
     pub(super) fn failed(&self, fault: &Fault) {
         let was_connected = self.status.borrow().state == LinkState::Connected;
-        self.enter(fault.state, fault.message.clone());
+        self.enter(fault.state(), Some((fault.cause, fault.message.clone())));
         self.update(|status| {
             status.in_flight = 0;
             if was_connected {
@@ -218,7 +229,7 @@ impl Reporter {
         });
     }
 
-    pub(super) fn outbox_trouble(&self, trouble: Option<String>) {
+    pub(super) fn outbox_trouble(&self, trouble: Option<Words>) {
         self.status.send_if_modified(|status| {
             let changed = status.outbox_trouble != trouble;
             if changed {
@@ -241,6 +252,7 @@ mod tests {
     fn refusal() -> Refusal {
         Refusal {
             topic: "t".into(),
+            objection: Objection::NotAuthorised,
             message: "the broker refuses t".into(),
         }
     }
@@ -287,7 +299,9 @@ mod tests {
     fn the_state_serialises_for_the_api() {
         let text = serde_json::to_string(&LinkStatus::off(Timestamp::UNIX_EPOCH)).unwrap();
         assert!(
-            text.starts_with(r#"{"state":"off","since":"1970-01-01T00:00:00Z","message":"#),
+            text.starts_with(
+                r#"{"state":"off","since":"1970-01-01T00:00:00Z","cause":null,"message":{"en":"#
+            ),
             "{text}"
         );
     }

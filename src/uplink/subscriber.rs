@@ -15,15 +15,19 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::backoff::Backoff;
+use super::encoding::{Encoding, expand};
 use super::pump::Connection;
 use super::route::{Lane, Route};
 use super::topics::{BATCH_FILTERS, route_of};
+use super::wire::Options;
 use crate::event::Stream;
 
 /// Events recorded at most, all streams together.
 pub const MOST_EVENTS: usize = 1_000_000;
 /// Largest packet taken, bytes; above the largest batch the config allows.
 const LARGEST_PACKET: u32 = 16 * 1024 * 1024;
+/// What a compressed batch may expand to, bytes.
+const LARGEST_BATCH: usize = 16 * 1024 * 1024;
 /// How long the broker keeps messages for a subscriber that is away, seconds.
 const SESSION_EXPIRY: u32 = 3600;
 
@@ -158,7 +162,7 @@ impl Drop for Subscriber {
 async fn subscribe(subscription: Subscription, seen: watch::Sender<Seen>, mut record: Record) {
     let mut backoff = Backoff::with_seed(fastrand::u64(..));
     loop {
-        let mut connection = Connection::start(options(&subscription), 4);
+        let mut connection = Connection::start(Options::V5(Box::new(options(&subscription))), 4);
         while let Some(Ok(event)) = connection.next().await {
             let Event::Incoming(packet) = event else {
                 continue;
@@ -172,7 +176,7 @@ async fn subscribe(subscription: Subscription, seen: watch::Sender<Seen>, mut re
                         let filter = format!("{}/{filter}", subscription.base);
                         Filter::new(filter, QoS::AtLeastOnce)
                     });
-                    let _ = connection.client.try_subscribe_many(filters);
+                    connection.client.subscribe(filters);
                 }
                 Packet::SubAck(ack) => {
                     let refused = |code| !matches!(code, SubscribeReasonCode::Success(_));
@@ -201,7 +205,12 @@ fn take(base: &str, publish: &Publish, record: &mut Record, seen: &watch::Sender
         return;
     }
     match route_of(base, &topic) {
-        Some(route) => record.batch(route, &publish.payload),
+        Some(route) => {
+            let properties = publish.properties.as_ref();
+            let encoding =
+                properties.and_then(|properties| Encoding::named_in(&properties.user_properties));
+            record.encoded_batch(route, &publish.payload, encoding);
+        }
         None => record.problem(format!("a message on the unexpected topic {topic}")),
     }
     seen.send_modify(|seen| seen.report = record.report());
@@ -258,6 +267,20 @@ struct Head {
 impl Record {
     fn problem(&mut self, problem: String) {
         self.first_problem.get_or_insert(problem);
+    }
+
+    /// `named`: what the batch's properties say, as far as they survived.
+    fn encoded_batch(&mut self, route: Route, payload: &[u8], named: Option<Encoding>) {
+        let stream = route.stream;
+        if named.is_some_and(|named| named != Encoding::of(payload)) {
+            self.problem(format!(
+                "a batch of {stream} is not encoded as its properties say"
+            ));
+        }
+        match expand(payload, LARGEST_BATCH) {
+            Ok(text) => self.batch(route, &text),
+            Err(error) => self.problem(format!("a batch of {stream} cannot be read: {error}")),
+        }
     }
 
     fn batch(&mut self, route: Route, payload: &[u8]) {

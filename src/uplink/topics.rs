@@ -68,6 +68,24 @@ impl Topics {
         format!("{}/command", self.base)
     }
 
+    /// `{base}/config/desired`: retained; the config the cloud wants, signed.
+    #[must_use]
+    pub fn desired(&self) -> String {
+        format!("{}/config/desired", self.base)
+    }
+
+    /// `{base}/config/reported`: retained; the config in force, and what became of the desired one.
+    #[must_use]
+    pub fn reported(&self) -> String {
+        format!("{}/config/reported", self.base)
+    }
+
+    /// `{base}/diagnostics/{id}/{part}`: one part of a diagnostics bundle, from 0.
+    #[must_use]
+    pub fn diagnostics(&self, id: &str, part: usize) -> String {
+        format!("{}/diagnostics/{id}/{part}", self.base)
+    }
+
     /// `{base}/response/{id}`: the answer to one command.
     #[must_use]
     pub fn response(&self, id: &str) -> String {

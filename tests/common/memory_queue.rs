@@ -41,12 +41,21 @@ impl Default for MemoryQueue {
 impl MemoryQueue {
     /// Stores `count` more events whose data is `size` bytes long.
     pub fn produce(&self, stream: Stream, count: u64, size: usize) {
+        let data = "x".repeat(size);
+        self.store(stream, count, &data);
+    }
+
+    /// Stores one more event, whose data is this text, already escaped for JSON.
+    pub fn produce_text(&self, stream: Stream, data: &str) {
+        self.store(stream, 1, data);
+    }
+
+    fn store(&self, stream: Stream, count: u64, data: &str) {
         {
             let mut lanes = self.lanes.lock().unwrap();
             let events = &mut lanes[stream.index()].events;
             for _ in 0..count {
                 let sequence = events.len() + 1;
-                let data = "x".repeat(size);
                 // The odd spacing is on purpose: bytes must pass unchanged.
                 events.push(
                     format!(
@@ -57,6 +66,13 @@ impl MemoryQueue {
             }
         }
         self.changes.send_modify(|turn| *turn += 1);
+    }
+
+    /// The bytes of an event, which must arrive unchanged.
+    pub fn event(&self, stream: Stream, sequence: u64) -> Option<Vec<u8>> {
+        let place = usize::try_from(sequence).ok()?.checked_sub(1)?;
+        let lanes = self.lanes.lock().unwrap();
+        lanes[stream.index()].events.get(place).cloned()
     }
 
     /// While broken, reading and acknowledging fail.

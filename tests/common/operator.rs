@@ -98,9 +98,21 @@ impl Operator {
     }
 
     pub async fn publish_with(&self, payload: impl Into<Vec<u8>>, properties: PublishProperties) {
-        let topic = format!("{BASE}/command");
+        self.publish_to("command", false, &payload.into(), properties)
+            .await;
+    }
+
+    /// Publishes to a topic below the box's base.
+    pub async fn publish_to(
+        &self,
+        topic: &str,
+        retain: bool,
+        payload: &[u8],
+        properties: PublishProperties,
+    ) {
+        let (topic, payload) = (format!("{BASE}/{topic}"), payload.to_vec());
         self.client
-            .publish_with_properties(topic, QoS::AtLeastOnce, false, payload.into(), properties)
+            .publish_with_properties(topic, QoS::AtLeastOnce, retain, payload, properties)
             .await
             .unwrap();
     }

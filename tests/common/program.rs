@@ -171,6 +171,11 @@ impl Daemon {
         let mut command =
             home.footfall([OsStr::new("run"), OsStr::new("--config"), config.as_ref()]);
         command.env("FOOTFALL_LOG", "info").stdout(Stdio::null());
+        Self::watch(command)
+    }
+
+    /// Like [`Daemon::start`], from a command that becomes the daemon.
+    pub fn watch(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let (sender, log) = sync_channel(1000);
@@ -198,6 +203,10 @@ impl Daemon {
             "the daemon does not say {words:?}, but:\n{}",
             self.seen.join("\n")
         );
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGTERM; the exit code.

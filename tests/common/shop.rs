@@ -40,6 +40,11 @@ impl Shop {
     }
 
     pub fn start(&mut self) {
+        self.start_with(&[]);
+    }
+
+    /// Starts with these environment variables besides.
+    pub fn start_with(&mut self, variables: &[(&str, &str)]) {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -49,6 +54,7 @@ impl Shop {
             .args(["run", "--config"])
             .arg(self.path("footfall.toml"))
             .env_remove("FOOTFALL_LOG")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -65,6 +71,13 @@ impl Shop {
             self.log()
         );
         kill_process(Pid::from_child(&child), signal).unwrap();
+        child.wait().unwrap();
+    }
+
+    /// kill -9, also where it has ended by itself meanwhile.
+    pub fn kill_if_there(&mut self) {
+        let mut child = self.daemon.take().unwrap();
+        let _ = child.kill();
         child.wait().unwrap();
     }
 

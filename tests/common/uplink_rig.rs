@@ -8,6 +8,7 @@ use std::time::Duration;
 use footfall::clock::{SharedClock, SystemClock};
 use footfall::config::schema;
 use footfall::event::Identity;
+use footfall::uplink::desk::Desk;
 use footfall::uplink::subscriber::{Seen, Subscriber, Subscription};
 use footfall::uplink::{Birth, LinkStatus, QueueClosed, Settings, Uplink};
 use jiff::Timestamp;
@@ -17,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::memory_queue::MemoryQueue;
 
+pub const NAMES: [&str; 3] = ["acme", "shop-7", "box-0042"];
 pub const BASE: &str = "footfall/v1/acme/shop-7/box-0042";
 /// Far more than any of it takes, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -40,10 +42,32 @@ impl Rig {
         clock: SharedClock,
         grace: Duration,
     ) -> Self {
+        Self::start_full(config, queue, clock, grace, NAMES, None)
+    }
+
+    /// With other names of tenant, store and box, and with somebody who takes commands.
+    pub fn start_as(
+        config: &schema::Uplink,
+        queue: Arc<MemoryQueue>,
+        names: [&str; 3],
+        desk: Option<Arc<dyn Desk>>,
+    ) -> Self {
+        let clock = Arc::new(SystemClock::new(true));
+        Self::start_full(config, queue, clock, Duration::from_secs(30), names, desk)
+    }
+
+    fn start_full(
+        config: &schema::Uplink,
+        queue: Arc<MemoryQueue>,
+        clock: SharedClock,
+        grace: Duration,
+        [tenant, store, box_id]: [&str; 3],
+        desk: Option<Arc<dyn Desk>>,
+    ) -> Self {
         let identity = Identity {
-            tenant: "acme".into(),
-            store: "shop-7".into(),
-            box_id: "box-0042".into(),
+            tenant: tenant.into(),
+            store: store.into(),
+            box_id: box_id.into(),
             boot_id: "5f0c".into(),
             zone: TimeZone::UTC,
         };
@@ -59,7 +83,7 @@ impl Rig {
                 config_sha256: watch::channel("c0ffee".to_owned()).1,
                 capabilities: vec!["vision".into()],
             },
-            desk: None,
+            desk,
             grace,
         };
         Self {
@@ -86,6 +110,18 @@ impl Rig {
             self.queue.pending() == 0
         })
         .await;
+    }
+
+    /// Ends as a power cut would: without a goodbye.
+    pub fn vanish(self) {
+        self.task.abort();
+    }
+
+    /// Waits for a connection, then stops in order.
+    pub async fn stop_once_connected(mut self) -> LinkStatus {
+        self.until("connected", |status| status.counters.connections > 0)
+            .await;
+        self.stop().await
     }
 
     /// Stops in order, and gives the last state.

@@ -66,6 +66,7 @@ mod tests {
                 id: CommandId::from_random([1; 16]),
                 args: serde_json::Map::new(),
                 progress: Box::new(|_| {}),
+                post: Box::new(|_| tokio::sync::oneshot::channel().1),
             };
             let outcome = handler.run(call).await;
             assert_eq!(reboots.load(Ordering::SeqCst), 0);

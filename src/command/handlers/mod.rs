@@ -3,19 +3,29 @@
 pub mod config_patch;
 pub mod config_rollback;
 pub mod device_reboot;
+pub mod diagnostics_collect;
 pub mod log_level;
 pub mod occupancy_set;
+pub mod outbox_resend;
 pub mod ping;
 pub mod service_restart;
 pub mod status;
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::id::CommandId;
 use super::response::{State, Trouble};
+use super::tray::Posted;
+use crate::uplink::desk::Answer;
+
+/// How long something to publish waits for the broker: an outage may be longer, and then the command ends.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 /// How a command ended: its result, or why there is none.
 pub type Outcome = Result<Value, Trouble>;
@@ -71,9 +81,48 @@ pub struct Call {
     pub args: Map<String, Value>,
     /// Tells whoever asked how far it is; for what takes long.
     pub progress: Box<dyn Fn(&str) + Send + Sync>,
+    /// Publishes something besides the answer; see [`Call::publish`].
+    pub post: Post,
 }
 
+/// Hands something to the uplink, which says what became of it, or nothing when it has no room.
+pub type Post = Box<dyn Fn(Answer) -> oneshot::Receiver<Posted> + Send + Sync>;
+
 impl Call {
+    /// Publishes something besides the answer and waits until the broker has it. One at a time, so that nothing else
+    /// waits long behind it.
+    ///
+    /// # Errors
+    /// The broker refuses it, or is away for too long.
+    pub async fn publish(&self, answer: &Answer) -> Result<Taken, Trouble> {
+        let heard = async {
+            loop {
+                // Nothing heard: it gave way to other answers.
+                if let Ok(posted) = (self.post)(answer.clone()).await {
+                    return posted;
+                }
+            }
+        };
+        match timeout(PATIENCE, heard).await {
+            Ok(Posted::Delivered) => Ok(Taken::Whole),
+            Ok(Posted::TooLarge(most)) if most < answer.payload.len() => Ok(Taken::TooLarge(most)),
+            Ok(_) => {
+                let message = format!(
+                    "the broker refuses {}: allow the box to write there, then sign the command again",
+                    answer.topic
+                );
+                Err(Trouble::failed("refused", message))
+            }
+            Err(_) => {
+                let message = format!(
+                    "the broker was not there, or took nothing, for {} minutes; sign the command again",
+                    PATIENCE.as_secs() / 60
+                );
+                Err(Trouble::failed("offline", message))
+            }
+        }
+    }
+
     /// The arguments as the handler wants them.
     ///
     /// # Errors
@@ -90,6 +139,14 @@ impl Call {
             Trouble::rejected("args", format!("{place}: {}", why.inner()))
         })
     }
+}
+
+/// How the broker took something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    Whole,
+    /// It takes no payload larger than this, bytes; less than what it was given.
+    TooLarge(usize),
 }
 
 /// For commands that take no arguments.

@@ -39,8 +39,8 @@ pub struct PreviewLine {
     /// Names of the two sides; `in` is from left to right.
     pub left: String,
     pub right: String,
-    /// Both ends, as fractions of the picture.
-    pub points: [[f32; 2]; 2],
+    /// Two or more, as fractions of the picture.
+    pub points: Vec<[f32; 2]>,
 }
 
 /// Where a camera leaves its preview. Clones share it.
@@ -49,6 +49,8 @@ pub struct PreviewCell(Arc<Inner>);
 
 struct Inner {
     lines: Vec<PreviewLine>,
+    /// Corners of each zone, as fractions of the picture.
+    zones: Vec<Vec<[f32; 2]>>,
     /// Requests so far. Whoever asks raises it; that the camera sees it move means somebody watches.
     asked: AtomicU64,
     pace: Mutex<Pace>,
@@ -89,11 +91,12 @@ impl std::fmt::Debug for PreviewCell {
 }
 
 impl PreviewCell {
-    /// A preview that shows these lines.
+    /// A preview that shows these lines, and zones by their corners (fractions of the picture).
     #[must_use]
-    pub fn new(lines: Vec<PreviewLine>) -> Self {
+    pub fn new(lines: Vec<PreviewLine>, zones: Vec<Vec<[f32; 2]>>) -> Self {
         Self(Arc::new(Inner {
             lines,
+            zones,
             asked: AtomicU64::new(0),
             pace: Mutex::default(),
             picture: watch::Sender::new(None),
@@ -128,7 +131,7 @@ impl PreviewCell {
         }
         let shown = tracks.iter().filter(|one| one.confirmed && one.seen);
         let shown: Vec<Rect> = shown.map(|one| one.rect).collect();
-        if let Some(jpeg) = render(frame, &hidden, &shown, &self.0.lines) {
+        if let Some(jpeg) = render(frame, &hidden, &shown, (&self.0.lines, &self.0.zones)) {
             self.0.picture.send_replace(Some(jpeg.into()));
         }
     }
@@ -165,12 +168,12 @@ fn tiles(frame: &Frame) -> impl Iterator<Item = Rect> {
     })
 }
 
-/// The picture as a JPEG: smaller, coarse inside `hidden`, with `shown` boxes and the lines drawn on it.
+/// The picture as a JPEG: smaller, coarse inside `hidden`, with `shown` boxes, zones and lines drawn on it.
 fn render(
     frame: &Frame,
     hidden: &[Rect],
     shown: &[Rect],
-    lines: &[PreviewLine],
+    (lines, zones): (&[PreviewLine], &[Vec<[f32; 2]>]),
 ) -> Option<Vec<u8>> {
     let (mut canvas, scale) = Canvas::shrunk(frame, WIDEST)?;
     let on_canvas = |rect: &Rect, margin: f32| Rect {
@@ -187,8 +190,11 @@ fn render(
     for rect in shown {
         canvas.outline(&on_canvas(rect, 0.0));
     }
+    for zone in zones {
+        canvas.zone(zone);
+    }
     for line in lines {
-        canvas.counting_line(line.points);
+        canvas.counting_line(&line.points);
     }
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, QUALITY)
@@ -244,7 +250,7 @@ mod tests {
             y1: 240.0,
         };
         let frame = noise(400, 300);
-        let jpeg = render(&frame, &[person], &[], &[]).unwrap();
+        let jpeg = render(&frame, &[person], &[], (&[], &[])).unwrap();
         let picture = decoded(&jpeg);
         assert_eq!(picture.dimensions(), (400, 300));
         let (inside, outside) = (
@@ -277,18 +283,22 @@ mod tests {
             points,
         };
         let lines = [
-            line([[0.0, 0.0], [1.0, 1.0]]),
-            line([[0.5, 0.5], [0.5, 0.5]]),
-            line([[f32::NAN, -1e20], [2.0, 1e20]]),
+            line(vec![[0.0, 0.0], [1.0, 1.0]]),
+            line(vec![[0.5, 0.5], [0.5, 0.5]]),
+            line(vec![[0.2, 0.5], [0.5, 0.5], [0.9, 0.2], [0.9, 0.1]]),
+            line(vec![[f32::NAN, -1e20], [2.0, 1e20]]),
+            line(vec![[0.5, 0.5]]),
+            line(vec![]),
         ];
+        let zones = lines.clone().map(|line| line.points);
         for (width, height) in [(1, 1), (3, 700), (4096, 2), (1920, 1080)] {
-            let jpeg = render(&noise(width, height), &rects, &rects, &lines).unwrap();
+            let jpeg = render(&noise(width, height), &rects, &rects, (&lines, &zones)).unwrap();
             assert!(decoded(&jpeg).width() <= WIDEST);
         }
         let mut broken = noise(8, 8);
         broken.rgb.truncate(10);
-        assert!(render(&broken, &[], &[], &[]).is_none());
-        assert!(render(&Frame::default(), &[], &[], &[]).is_none());
+        assert!(render(&broken, &[], &[], (&[], &[])).is_none());
+        assert!(render(&Frame::default(), &[], &[], (&[], &[])).is_none());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::*;
 use crate::clock::{Clock, FakeClock, SharedClock};
 use crate::event::{Collected, Identity};
 use crate::sensor::vision::pipeline::PipelineSettings;
-use crate::sensor::vision::scene::SceneSettings;
+use crate::sensor::vision::view::ViewSettings;
 use crate::sensor::vision::{Detection, Detector};
 
 /// Sees nobody.
@@ -36,11 +36,14 @@ fn camera(clock: &Arc<FakeClock>, sink: &Arc<Collected>, open: Opener) -> Counti
     };
     CountingCamera {
         id: "door".into(),
-        lines: vec![LineNames {
-            id: "line".into(),
-            left: "outside".into(),
-            right: "inside".into(),
-        }],
+        subjects: Subjects {
+            lines: vec![LineNames {
+                id: "line".into(),
+                left: "outside".into(),
+                right: "inside".into(),
+            }],
+            ..Subjects::default()
+        },
         house: House {
             identity,
             clock: Arc::clone(clock) as SharedClock,
@@ -51,12 +54,12 @@ fn camera(clock: &Arc<FakeClock>, sink: &Arc<Collected>, open: Opener) -> Counti
             let settings = PipelineSettings {
                 threshold: 0.5,
                 first_track: 1,
-                lines: Vec::new(),
-                scene: SceneSettings {
+                view: ViewSettings {
                     // One picture a second is all that these scripts show.
                     least_fps: 0.0,
-                    ..SceneSettings::default()
+                    ..ViewSettings::default()
                 },
+                scene: Default::default(),
             };
             Ok(Pipeline::new(Some(Box::new(Nobody)), settings))
         }),
@@ -64,10 +67,13 @@ fn camera(clock: &Arc<FakeClock>, sink: &Arc<Collected>, open: Opener) -> Counti
         idle_fps: None,
         delivery: Delivery::Each,
         frozen_after: Some(Duration::from_secs(10)),
-        interval: Duration::from_secs(60),
+        periods: Periods {
+            sums: Duration::from_secs(60),
+            maps: Duration::from_secs(900),
+        },
         health: HealthCell::starting(clock.now()),
         live: Live::default(),
-        preview: PreviewCell::new(Vec::new()),
+        preview: PreviewCell::new(Vec::new(), Vec::new()),
     }
 }
 

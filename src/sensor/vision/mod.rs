@@ -1,4 +1,4 @@
-//! From frames to crossings: scene, detector, tracker, counting.
+//! From frames to crossings: view, detector, tracker, counting.
 
 pub mod background;
 pub mod bilinear;
@@ -12,9 +12,9 @@ pub mod pipeline;
 pub mod privacy;
 pub mod quality;
 pub mod runtime;
-pub mod scene;
 pub mod session;
 pub mod track;
+pub mod view;
 
 use crate::sensor::camera::Frame;
 

@@ -6,6 +6,7 @@ use super::{facts, size};
 use crate::status::i18n::{Texts, fill};
 use crate::status::report::Report;
 use crate::uplink::LinkState;
+use crate::words::Words;
 
 pub(super) fn live(t: &Texts, report: &Report) -> Markup {
     let link = &report.uplink;
@@ -21,9 +22,9 @@ pub(super) fn live(t: &Texts, report: &Report) -> Markup {
                 h2 { (t.cloud) " " span.badge.(class) { (t.link(link.state)) } }
                 @if !link.broker.is_empty() { p { (link.broker) } }
                 @if link.state == LinkState::Off { p { (t.link_off_note) } }
-            @else if !link.message.is_empty() { p { (link.message) } }
-                @for refusal in link.refusals.iter().flatten() { p.bad { (refusal.message) } }
-                @if let Some(why) = &link.outbox_trouble { p.bad { (why) } }
+                @else if link.message != Words::default() { p { (t.lang.say(&link.message)) } }
+                @for refusal in link.refusals.iter().chain([&link.deaf]).flatten() { p.bad { (t.lang.say(&refusal.message)) } }
+                @if let Some(why) = &link.outbox_trouble { p.bad { (t.lang.say(why)) } }
                 (facts([
                     (t.acked, number(link.counters.events_acked)),
                     (t.resent, number(link.counters.events_resent)),

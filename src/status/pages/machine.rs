@@ -10,6 +10,15 @@ use crate::status::report::Report;
 /// With less free space than this the outbox soon cannot store, bytes.
 const LOW_DISK: u64 = 200_000_000;
 
+pub(super) fn still(t: &Texts) -> Markup {
+    html! {
+        p {
+            a.button href="/api/v1/diagnostics" download { (t.diagnostics) } " "
+            span.small { (t.diagnostics_note) }
+        }
+    }
+}
+
 pub(super) fn live(t: &Texts, report: &Report) -> Markup {
     let host = &report.host;
     let time = report

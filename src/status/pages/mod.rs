@@ -74,6 +74,7 @@ impl Page {
     fn still(&self, t: &Texts, report: &Report) -> Markup {
         match self {
             Self::Camera(id) => sensors::camera_still(t, report, id),
+            Self::Machine => machine::still(t),
             _ => html! {},
         }
     }

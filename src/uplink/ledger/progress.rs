@@ -150,11 +150,11 @@ impl Lanes {
     fn move_boundary(&mut self, last: u64) {
         self.boundary = last;
         if let Some(live) = self.live.aside.take() {
-            let aside = self.backfill.aside.get_or_insert(Aside {
+            // What the backfill has set aside already is older, and counts.
+            self.backfill.aside.get_or_insert(Aside {
                 lowest: live.lowest,
                 again_at: None,
             });
-            aside.lowest = aside.lowest.min(live.lowest);
         }
     }
 

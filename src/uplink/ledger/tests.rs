@@ -219,8 +219,23 @@ impl World {
         };
         let was_stored_before = highest <= self.at_connect[place];
         assert!(was_stored_before || first > self.at_connect[place] || self.refused);
+        let same_lane = |batch: &&Batch| batch.route == route;
+        let under_way = self.under_way().filter(same_lane).count();
+        if self.ledger.progress(route).refusals > 0 {
+            assert_eq!(under_way, 0, "not one at a time after a refusal");
+        }
+        let backfill = |batch: &&Batch| batch.route.lane == Lane::Backfill;
+        if route.lane == Lane::Backfill {
+            let most = self.window - self.window / 4;
+            let under_way = self.under_way().filter(backfill).count();
+            assert!(under_way < most, "no room left for live events");
+        }
         match route.lane {
-            Lane::Live => assert!(!was_stored_before, "old events on the live lane"),
+            Lane::Live => {
+                let boundary = self.ledger.end(Route::backfill(route.stream));
+                assert!(first > boundary, "the lanes overlap");
+                assert!(!was_stored_before, "old events on the live lane");
+            }
             Lane::Backfill => assert!(was_stored_before || self.refused, "new as backfill"),
         }
         self.ledger.sent(Content::Batch(batch.clone()), self.now);
@@ -300,6 +315,8 @@ fn in_a_small_world_no_order_of_send_ack_refusal_cut_and_restart_loses_an_event(
         World::new(2, 2, [[1, 1, 0, 0], [1, 2, 0, 0]], [1, 1, 0]),
         World::new(3, 2, [[0, 2, 0, 0], [0, 5, 0, 0]], [0, 1, 1]),
         World::new(1, 1, [[0, 1, 0, 0], [0, 2, 0, 0]], [2, 1, 1]),
+        // Live events alone, some of them refused while others are under way.
+        World::new(4, 1, [[0, 0, 0, 0], [0, 3, 0, 0]], [1, 0, 0]),
     ];
     let mut visited: HashSet<World> = HashSet::new();
     let mut open: Vec<World> = worlds.into();
@@ -444,6 +461,14 @@ fn answers_to_publishes_that_were_never_made_are_a_confusion_not_a_delivery() {
     let early = ledger.acked(1, true, Duration::ZERO);
     assert_eq!(early, Err(Confusion::Unsolicited(1)));
     ledger.written(1).unwrap();
+    ledger.acked(1, true, Duration::ZERO).unwrap();
+    let twice = ledger.acked(1, true, Duration::ZERO);
+    assert_eq!(twice, Err(Confusion::Unsolicited(1)));
+    // Also while the window still holds what is done.
+    for id in [2, 1] {
+        ledger.sent(batch(Stream::Count, 1..=1), Duration::ZERO);
+        ledger.written(id).unwrap();
+    }
     ledger.acked(1, true, Duration::ZERO).unwrap();
     let twice = ledger.acked(1, true, Duration::ZERO);
     assert_eq!(twice, Err(Confusion::Unsolicited(1)));

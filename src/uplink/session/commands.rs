@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use tokio::sync::{oneshot, watch};
 
-use super::{Content, End, JSON_TYPE, Parcel, Receipt, Session};
+use super::{Content, End, Parcel, Receipt, Session};
 use crate::uplink::desk::Message;
+use crate::uplink::encoding::Encoding;
 use crate::uplink::link::too_many_commands;
 
 impl Session<'_> {
@@ -65,10 +66,13 @@ impl Session<'_> {
         let Some((ticket, answer)) = desk.answer_after(after) else {
             return false;
         };
-        let limit = self.link.payload_limit(&answer.topic, JSON_TYPE, 0).most;
+        let limit = self
+            .link
+            .payload_limit(&answer.topic, answer.content_type, 0);
         // The property's id and length, and its bytes.
-        let most =
-            limit.saturating_sub(answer.correlation.as_ref().map_or(0, |data| 3 + data.len()));
+        let most = limit
+            .most
+            .saturating_sub(answer.correlation.as_ref().map_or(0, |data| 3 + data.len()));
         if answer.payload.len() > most {
             tracing::warn!(topic = %answer.topic, bytes = answer.payload.len(), most, "an answer is larger than the broker takes");
             desk.too_large(ticket, most);
@@ -77,9 +81,10 @@ impl Session<'_> {
         let idle = self.shared.ledger.in_flight() == 0;
         let sent = self.link.publish(Parcel {
             topic: &answer.topic,
-            content_type: JSON_TYPE,
+            content_type: answer.content_type,
+            encoding: Encoding::Identity,
             correlation: answer.correlation,
-            retain: false,
+            retain: answer.retain,
             payload: answer.payload,
         });
         if sent {

@@ -5,6 +5,7 @@ use crate::sensor::vision::Rect;
 
 const BOX: [u8; 3] = [64, 220, 120];
 const LINE: [u8; 3] = [255, 176, 0];
+const ZONE: [u8; 3] = [90, 160, 255];
 /// Length of the arrow that shows the way in, in parts of the picture's smaller side.
 const ARROW: f32 = 0.1;
 
@@ -87,12 +88,26 @@ impl Canvas {
         }
     }
 
-    /// A counting line (fractions of the picture) with an arrow in its middle that points inwards: to the right hand
-    /// of somebody who stands on the first point and looks at the second.
-    pub(super) fn counting_line(&mut self, points: [[f32; 2]; 2]) {
+    /// A zone's border (corners as fractions of the picture).
+    pub(super) fn zone(&mut self, corners: &[[f32; 2]]) {
+        let next = corners.iter().cycle().skip(1);
+        for (&a, &b) in corners.iter().zip(next) {
+            self.stroke(self.on_canvas(a), self.on_canvas(b), 2, ZONE);
+        }
+    }
+
+    /// A counting line (points as fractions of the picture) with an arrow on its middle piece that points inwards: to
+    /// the right hand of somebody who looks along the line.
+    pub(super) fn counting_line(&mut self, points: &[[f32; 2]]) {
+        for (&a, &b) in points.iter().zip(points.iter().skip(1)) {
+            self.stroke(self.on_canvas(a), self.on_canvas(b), 3, LINE);
+        }
+        let mut middle = points.iter().skip(points.len().saturating_sub(1) / 2);
+        let (Some(&a), Some(&b)) = (middle.next(), middle.next()) else {
+            return;
+        };
         let size = [self.width as f32, self.height as f32];
-        let [a, b] = points.map(|[x, y]| [x * size[0], y * size[1]]);
-        self.stroke(a, b, 3, LINE);
+        let (a, b) = (self.on_canvas(a), self.on_canvas(b));
         let along = [b[0] - a[0], b[1] - a[1]];
         let length = along[0].hypot(along[1]);
         if !(length.is_finite() && length > 1.0) {
@@ -112,6 +127,10 @@ impl Canvas {
             });
             self.stroke(tip, barb, 3, LINE);
         }
+    }
+
+    fn on_canvas(&self, [x, y]: [f32; 2]) -> [f32; 2] {
+        [x * self.width as f32, y * self.height as f32]
     }
 
     /// A straight stroke, `thick` pixels wide.

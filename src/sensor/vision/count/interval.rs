@@ -8,30 +8,27 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::Stamp;
-use crate::event::{CameraState, Direction, Quality};
+use crate::event::{CameraState, Quality};
 
 /// A frame that comes later than this after the one before leaves a hole in the coverage.
 const LONGEST_STEP: Duration = Duration::from_secs(3);
 /// The wall clock was set when it and the other clock disagree by more than this about an interval's length.
 const CLOCK_WAS_SET: SignedDuration = SignedDuration::from_secs(2);
 
-/// One finished interval of all lines of one camera.
+/// One finished interval of one camera.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Interval {
     pub from: Timestamp,
     /// Exclusive.
     pub to: Timestamp,
-    /// Crossings `(in, out)` per line, in the lines' order.
-    pub lines: Vec<(u64, u64)>,
     pub quality: Quality,
 }
 
-/// Adds up what happens between two boundaries of `period`.
-#[derive(Debug)]
+/// Says when intervals end, at the boundaries of `period`, and how much of each was watched.
+#[derive(Clone, Debug)]
 pub struct IntervalMeter {
     period: Duration,
     began: Stamp,
-    lines: Vec<(u64, u64)>,
     frames: u64,
     dropped: u64,
     watched: Duration,
@@ -41,11 +38,10 @@ pub struct IntervalMeter {
 impl IntervalMeter {
     /// Starts now; `period` is at least a second and should divide an hour.
     #[must_use]
-    pub fn new(period: Duration, lines: usize, now: Stamp) -> Self {
+    pub fn new(period: Duration, now: Stamp) -> Self {
         Self {
             period: period.max(Duration::from_secs(1)),
             began: now,
-            lines: vec![(0, 0); lines],
             frames: 0,
             dropped: 0,
             watched: Duration::ZERO,
@@ -65,16 +61,6 @@ impl IntervalMeter {
             self.watched += since.min(now.boot.saturating_sub(self.began.boot));
         }
         self.last_frame = Some(now.boot);
-    }
-
-    /// One crossing of line number `line`.
-    pub fn crossing(&mut self, line: usize, direction: Direction) {
-        if let Some((inward, outward)) = self.lines.get_mut(line) {
-            match direction {
-                Direction::In => *inward += 1,
-                Direction::Out => *outward += 1,
-            }
-        }
     }
 
     /// The interval that is over, when one is. Call it at least once a second, before anything newer is added.
@@ -106,7 +92,6 @@ impl IntervalMeter {
         let interval = Interval {
             from: self.began.wall,
             to: self.began.wall.checked_add(elapsed).unwrap_or(now.wall),
-            lines: self.lines.clone(),
             quality: Quality {
                 status: state,
                 fps: round(per_second(self.frames), 100.0),
@@ -116,7 +101,6 @@ impl IntervalMeter {
             },
         };
         self.began = now;
-        self.lines.fill((0, 0));
         (self.frames, self.dropped, self.watched) = (0, 0, Duration::ZERO);
         interval
     }
@@ -144,7 +128,7 @@ mod tests {
     #[test]
     fn the_first_interval_is_short_and_the_next_begin_on_the_minute() {
         let clock = clock("2026-11-21T10:15:30Z");
-        let mut meter = IntervalMeter::new(Duration::from_secs(60), 1, clock.now());
+        let mut meter = IntervalMeter::new(Duration::from_secs(60), clock.now());
         let mut done = Vec::new();
         for _ in 0..900 {
             clock.advance(Duration::from_millis(100));
@@ -171,9 +155,9 @@ mod tests {
     }
 
     #[test]
-    fn every_crossing_is_in_exactly_one_interval_and_a_hole_lowers_the_uptime() {
+    fn intervals_follow_each_other_and_a_hole_lowers_the_uptime() {
         let clock = clock("2026-11-21T10:00:00Z");
-        let mut meter = IntervalMeter::new(Duration::from_secs(60), 2, clock.now());
+        let mut meter = IntervalMeter::new(Duration::from_secs(60), clock.now());
         let mut done = Vec::new();
         for second in 0..150 {
             clock.advance(Duration::from_secs(1));
@@ -181,13 +165,8 @@ mod tests {
             if !(70..100).contains(&second) {
                 meter.frame(clock.now(), 1);
             }
-            if second % 10 == 0 {
-                meter.crossing(1, Direction::In);
-            }
         }
         done.push(meter.close(clock.now(), CameraState::Ok));
-        assert_eq!(done.iter().map(|i| i.lines[1].0).sum::<u64>(), 15);
-        assert_eq!(done.iter().map(|i| i.lines[0].0).sum::<u64>(), 0);
         assert!(
             (done[1].quality.uptime_ratio - 0.5).abs() < 0.05,
             "{:?}",
@@ -199,7 +178,7 @@ mod tests {
     #[test]
     fn setting_the_wall_clock_ends_the_interval_with_its_true_length() {
         let clock = clock("1970-01-01T00:00:10Z");
-        let mut meter = IntervalMeter::new(Duration::from_secs(60), 1, clock.now());
+        let mut meter = IntervalMeter::new(Duration::from_secs(60), clock.now());
         clock.advance(Duration::from_secs(20));
         assert_eq!(meter.tick(clock.now(), CameraState::Ok), None);
         clock.set_wall("2026-11-21T10:00:05Z".parse().unwrap(), true);

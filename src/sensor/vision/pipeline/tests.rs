@@ -3,7 +3,8 @@ use std::sync::{Arc, Mutex};
 use super::*;
 use crate::sensor::camera::preview::PreviewCell;
 use crate::sensor::vision::Rect;
-use crate::sensor::vision::count::line::{Anchor, CountMode};
+use crate::sensor::vision::count::geometry::Anchor;
+use crate::sensor::vision::count::line::{CountMode, LineSettings};
 
 const SIZE: (usize, usize) = (96, 64);
 const GREY: [u8; 3] = [114; 3];
@@ -90,35 +91,37 @@ impl Shop {
     }
 }
 
-fn settings(scene: SceneSettings) -> PipelineSettings {
+fn settings(view: ViewSettings) -> PipelineSettings {
     PipelineSettings {
         threshold: 0.5,
         first_track: 1,
-        lines: vec![LineSettings {
-            from: [0.25, 1.0],
-            to: [0.25, 0.0],
+        view,
+        scene: SceneSettings {
             anchor: Anchor::Center,
-            mode: CountMode::Immediate,
-            half_band: 0.15,
-        }],
-        scene,
+            lines: vec![LineSettings {
+                points: vec![[0.25, 1.0], [0.25, 0.0]],
+                mode: CountMode::Immediate,
+                half_band: 0.15,
+            }],
+            zones: Vec::new(),
+        },
     }
 }
 
-fn sees(scene: SceneSettings) -> (Pipeline, Arc<Mutex<Vec<Frame>>>) {
+fn sees(view: ViewSettings) -> (Pipeline, Arc<Mutex<Vec<Frame>>>) {
     let given = Arc::new(Mutex::new(Vec::new()));
     let detector = Sees {
         given: Arc::clone(&given),
     };
     (
-        Pipeline::new(Some(Box::new(detector)), settings(scene)),
+        Pipeline::new(Some(Box::new(detector)), settings(view)),
         given,
     )
 }
 
 #[test]
 fn a_still_shop_needs_few_inferences_and_a_walker_gets_one_for_every_picture() {
-    let (mut shop, (mut pipeline, _)) = (Shop::new(), sees(SceneSettings::default()));
+    let (mut shop, (mut pipeline, _)) = (Shop::new(), sees(ViewSettings::default()));
     for ms in (0..5000).step_by(100) {
         pipeline.process(&mut shop.frame(ms, &[])).unwrap();
     }
@@ -132,7 +135,7 @@ fn a_still_shop_needs_few_inferences_and_a_walker_gets_one_for_every_picture() {
     let mut crossings = 0;
     for step in 0..36_usize {
         let mut frame = shop.frame(65_000 + 100 * step as u64, &[2 + step]);
-        crossings += pipeline.process(&mut frame).unwrap().len();
+        crossings += pipeline.process(&mut frame).unwrap().crossings.len();
     }
     assert_eq!(pipeline.looked() - before, 36);
     assert_eq!(crossings, 1);
@@ -140,7 +143,7 @@ fn a_still_shop_needs_few_inferences_and_a_walker_gets_one_for_every_picture() {
 
 #[test]
 fn somebody_who_walks_in_and_stands_for_minutes_keeps_one_track_at_few_inferences() {
-    let (mut shop, (mut pipeline, _)) = (Shop::new(), sees(SceneSettings::default()));
+    let (mut shop, (mut pipeline, _)) = (Shop::new(), sees(ViewSettings::default()));
     for ms in (0..5000).step_by(100) {
         pipeline.process(&mut shop.frame(ms, &[])).unwrap();
     }
@@ -160,12 +163,12 @@ fn somebody_who_walks_in_and_stands_for_minutes_keeps_one_track_at_few_inference
 
 #[test]
 fn a_poster_is_nobody_and_a_person_who_stops_after_walking_stays_somebody() {
-    let scene = || SceneSettings {
+    let view = || ViewSettings {
         min_moving_share: 0.4,
         gate: false,
-        ..SceneSettings::default()
+        ..ViewSettings::default()
     };
-    let (mut shop, (mut pipeline, _)) = (Shop::new(), sees(scene()));
+    let (mut shop, (mut pipeline, _)) = (Shop::new(), sees(view()));
     const POSTER: usize = 80;
     for ms in (0..6000).step_by(100) {
         pipeline.process(&mut shop.frame(ms, &[POSTER])).unwrap();
@@ -188,7 +191,7 @@ fn a_poster_is_nobody_and_a_person_who_stops_after_walking_stays_somebody() {
     }
     assert_eq!(pipeline.tracker().started(), early + 1);
     // Without the setting the poster is somebody.
-    let (mut pipeline, _) = sees(SceneSettings::default());
+    let (mut pipeline, _) = sees(ViewSettings::default());
     for ms in (0..1000).step_by(100) {
         pipeline.process(&mut shop.frame(ms, &[POSTER])).unwrap();
     }
@@ -198,14 +201,14 @@ fn a_poster_is_nobody_and_a_person_who_stops_after_walking_stays_somebody() {
 #[test]
 fn without_a_detector_what_walks_over_the_line_is_counted() {
     let mut shop = Shop::new();
-    let mut pipeline = Pipeline::new(None, settings(SceneSettings::default()));
+    let mut pipeline = Pipeline::new(None, settings(ViewSettings::default()));
     let mut crossings = Vec::new();
     for ms in (0..4000).step_by(100) {
         pipeline.process(&mut shop.frame(ms, &[])).unwrap();
     }
     for step in 0..36_usize {
         let mut frame = shop.frame(4000 + 100 * step as u64, &[2 + step]);
-        crossings.extend_from_slice(pipeline.process(&mut frame).unwrap());
+        crossings.extend_from_slice(&pipeline.process(&mut frame).unwrap().crossings);
     }
     assert_eq!(crossings.len(), 1);
     assert_eq!(pipeline.tracker().started(), 1);
@@ -214,13 +217,13 @@ fn without_a_detector_what_walks_over_the_line_is_counted() {
 #[test]
 fn nothing_behind_a_mask_reaches_the_detector_the_background_or_the_preview() {
     let masks = vec![vec![[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]]];
-    let (mut pipeline, given) = sees(SceneSettings {
+    let (mut pipeline, given) = sees(ViewSettings {
         masks,
         gate: false,
-        ..SceneSettings::default()
+        ..ViewSettings::default()
     });
     let mut shop = Shop::new();
-    let preview = PreviewCell::new(Vec::new());
+    let preview = PreviewCell::new(Vec::new(), Vec::new());
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -231,7 +234,7 @@ fn nothing_behind_a_mask_reaches_the_detector_the_background_or_the_preview() {
         let x = 50 + (step as usize % 10) * 3;
         let mut frame = shop.frame(step * 100, &[x]);
         pipeline.process(&mut frame).unwrap();
-        assert_eq!(pipeline.scene().motion().changing, 0);
+        assert_eq!(pipeline.view().motion().changing, 0);
         runtime.block_on(async {
             let next = preview.next(Duration::from_secs(60));
             let offer = async { preview.offer(&frame, &pipeline) };

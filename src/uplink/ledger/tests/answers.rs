@@ -20,6 +20,15 @@ fn an_answer_goes_before_events_and_returns_with_a_cut() {
 }
 
 #[test]
+fn an_answer_waits_while_the_window_is_full() {
+    let mut ledger = connected(1);
+    send(&mut ledger, 1, Duration::ZERO);
+    assert!(!ledger.may_answer(1, Duration::ZERO));
+    ledger.acked(1, true, Duration::ZERO).unwrap();
+    assert!(ledger.may_answer(1, Duration::ZERO));
+}
+
+#[test]
 fn refused_answers_pause_without_holding_up_the_events_and_are_tried_again_later() {
     let mut ledger = connected(4);
     ledger.sent(Content::Answer(1), Duration::ZERO);

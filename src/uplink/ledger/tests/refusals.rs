@@ -97,8 +97,12 @@ fn given_connections_that_break_over_one_stream_twice_it_lets_the_others_pass_un
     ledger.acked(1, true, FIRST_PAUSE).unwrap();
     assert_eq!(send(&mut ledger, 2, FIRST_PAUSE), Stream::Alarm);
     ledger.cut(FIRST_PAUSE);
-    ledger.connected(4, [0; 4], ALL_WAITING);
-    assert_eq!(send(&mut ledger, 1, FIRST_PAUSE), Stream::Alarm);
+    // A connection on which it was taken was no suspect, and wipes the slate clean: one more break is the first again.
+    for _ in 0..2 {
+        ledger.connected(4, [0; 4], ALL_WAITING);
+        assert_eq!(send(&mut ledger, 1, FIRST_PAUSE), Stream::Alarm);
+        ledger.cut(FIRST_PAUSE);
+    }
 }
 
 #[test]
@@ -155,4 +159,88 @@ fn a_refused_backfill_does_not_hold_up_live_events_of_the_same_stream() {
     let more = [0, EVENTS + 1, 0, 0];
     let next = ledger.next_route(more, Duration::ZERO);
     assert_eq!(next, Some(Route::live(Stream::Count)));
+}
+
+#[test]
+fn refused_live_events_are_not_given_up_before_the_pause_is_over() {
+    let mut ledger = connected(4);
+    ledger.sent(batch(Stream::Count, 1..=1), Duration::ZERO);
+    ledger.written(1).unwrap();
+    ledger.acked(1, false, Duration::ZERO).unwrap();
+    let only_count = [0, 5, 0, 0];
+    let early = FIRST_PAUSE - Duration::from_millis(1);
+    assert_eq!(ledger.next_route(only_count, early), None);
+    let backfill = Some(Route::backfill(Stream::Count));
+    assert_eq!(ledger.next_route(only_count, FIRST_PAUSE), backfill);
+}
+
+#[test]
+fn a_batch_that_is_taken_ends_the_pause_that_another_one_began() {
+    let mut ledger = Ledger::default();
+    let only_count = [0, 5, 0, 0];
+    ledger.connected(4, [0; 4], only_count);
+    for id in [1, 2] {
+        ledger.sent(older(Stream::Count, id.into()..=id.into()), Duration::ZERO);
+        ledger.written(id).unwrap();
+    }
+    ledger.acked(1, false, Duration::ZERO).unwrap();
+    assert_eq!(ledger.next_route(only_count, Duration::ZERO), None);
+    ledger.acked(2, true, Duration::ZERO).unwrap();
+    let backfill = Some(Route::backfill(Stream::Count));
+    assert_eq!(ledger.next_route(only_count, Duration::ZERO), backfill);
+}
+
+#[test]
+fn given_endless_events_what_is_set_aside_still_gets_its_second_try() {
+    let mut ledger = with_backlog(4);
+    let only_count = [0, EVENTS, 0, 0];
+    for (id, taken) in [(1, false), (2, true)] {
+        ledger.sent(older(Stream::Count, id.into()..=id.into()), Duration::ZERO);
+        ledger.written(id).unwrap();
+        ledger.acked(id, taken, Duration::ZERO).unwrap();
+    }
+    ledger.sent(older(Stream::Count, 3..=3), SET_ASIDE);
+    ledger.written(3).unwrap();
+    // No new one, so that nothing of the lane is under way soon.
+    assert_eq!(ledger.next_route(only_count, SET_ASIDE), None);
+    ledger.acked(3, true, SET_ASIDE).unwrap();
+    let backfill = Route::backfill(Stream::Count);
+    assert_eq!(ledger.next_route(only_count, SET_ASIDE), Some(backfill));
+    assert_eq!(ledger.cursor(backfill), 0);
+}
+
+#[test]
+fn a_refusal_is_over_on_the_next_connection_with_the_refused_event_and_not_with_one_before_it() {
+    let mut ledger = with_backlog(4);
+    ledger.sent(older(Stream::Count, 5..=5), Duration::ZERO);
+    ledger.written(1).unwrap();
+    ledger.acked(1, false, Duration::ZERO).unwrap();
+    ledger.cut(Duration::ZERO);
+    ledger.connected(4, [0; 4], ALL_WAITING);
+    for (id, sequences, refused) in [(1, 1..=3, true), (2, 4..=6, false)] {
+        ledger.sent(older(Stream::Count, sequences), FIRST_PAUSE);
+        ledger.written(id).unwrap();
+        ledger.acked(id, true, FIRST_PAUSE).unwrap();
+        assert_eq!(ledger.is_refused(Stream::Count), refused);
+    }
+}
+
+#[test]
+fn given_refused_live_events_wait_in_the_backfill_a_newer_live_one_does_not_end_the_refusal() {
+    let mut ledger = connected(4);
+    ledger.sent(batch(Stream::Count, 1..=1), Duration::ZERO);
+    ledger.written(1).unwrap();
+    ledger.acked(1, false, Duration::ZERO).unwrap();
+    let backfill = Some(Route::backfill(Stream::Count));
+    assert_eq!(ledger.next_route([0, 1, 0, 0], FIRST_PAUSE), backfill);
+    for (id, content) in [
+        (2, batch(Stream::Count, 2..=2)),
+        (3, older(Stream::Count, 1..=1)),
+    ] {
+        assert!(ledger.is_refused(Stream::Count));
+        ledger.sent(content, FIRST_PAUSE);
+        ledger.written(id).unwrap();
+        ledger.acked(id, true, FIRST_PAUSE).unwrap();
+    }
+    assert!(!ledger.is_refused(Stream::Count));
 }

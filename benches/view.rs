@@ -1,9 +1,9 @@
 //! What it costs to know what moves, and what the gate saves:
 //!
-//! - the scene (background, gate, quality) for one picture of each recording
+//! - the view (background, gate, quality) for one picture of each recording
 //! - the whole pipeline on a still room, with and without the gate: one picture of a recording with a sensor's noise
 //!
-//! CPU time of this thread is the number to trust. `cargo bench --bench scene [-- MODEL...]`.
+//! CPU time of this thread is the number to trust. `cargo bench --bench view [-- MODEL...]`.
 
 #![allow(clippy::print_stdout, clippy::expect_used)] // a benchmark talks to whoever started it
 
@@ -15,8 +15,8 @@ use footfall::sensor::camera::{self, FileSpec, Frame, FrameSource, Next};
 use footfall::sensor::vision::manifest;
 use footfall::sensor::vision::pipeline::{Pipeline, PipelineSettings};
 use footfall::sensor::vision::runtime;
-use footfall::sensor::vision::scene::{Scene, SceneSettings};
 use footfall::sensor::vision::session::OnnxDetector;
+use footfall::sensor::vision::view::{View, ViewSettings};
 
 const CLIPS: [&str; 4] = [
     "clips/pets09-s2l1-view1.mp4",
@@ -37,7 +37,7 @@ fn main() {
         );
     };
     for clip in CLIPS {
-        scene(clip, &data.join(clip));
+        view(clip, &data.join(clip));
     }
     let mut models: Vec<String> = std::env::args()
         .skip(1)
@@ -64,18 +64,18 @@ fn ms(total: Duration, pictures: u64) -> f64 {
     total.as_secs_f64() * 1e3 / pictures as f64
 }
 
-fn scene(name: &str, path: &Path) {
+fn view(name: &str, path: &Path) {
     let (mut source, mut frame) = (open(path), Frame::default());
-    let mut scene = Scene::new(SceneSettings::default());
+    let mut view = View::new(ViewSettings::default());
     let (mut spent, mut frames) = (Duration::ZERO, 0);
     while frames < MOST && source.next_frame(&mut frame).expect("a frame") == Next::Frame {
         let before = thread_cpu();
-        scene.look(&mut frame, &[]);
+        view.look(&mut frame, &[]);
         spent += thread_cpu() - before;
         frames += 1;
     }
     println!(
-        "scene, {name}, {}x{}: {:.2} ms a picture",
+        "view, {name}, {}x{}: {:.2} ms a picture",
         frame.width,
         frame.height,
         ms(spent, frames.into())
@@ -90,10 +90,10 @@ fn still(model: &str, data: &Path, room: &Frame, gate: bool) -> (Duration, u64) 
     let settings = PipelineSettings {
         threshold: manifest.threshold,
         first_track: 1,
-        lines: Vec::new(),
-        scene: SceneSettings {
+        scene: Default::default(),
+        view: ViewSettings {
             gate,
-            ..SceneSettings::default()
+            ..ViewSettings::default()
         },
     };
     let mut pipeline = Pipeline::new(Some(Box::new(detector)), settings);

@@ -12,9 +12,9 @@ use super::{Detection, Rect};
 use crate::event::CameraState;
 use crate::sensor::camera::Frame;
 
-/// How a scene is looked at.
+/// How a camera's pictures are looked at.
 #[derive(Clone, Debug)]
-pub struct SceneSettings {
+pub struct ViewSettings {
     /// Whether pictures on which nothing moves are passed over.
     pub gate: bool,
     /// Share of a box that must move for a track to begin there, 0..=1; 0: none.
@@ -30,7 +30,7 @@ pub struct SceneSettings {
 /// People are counted well from five frames a second on; below this they are not followed any more.
 pub const LEAST_FPS: f32 = 3.0;
 
-impl Default for SceneSettings {
+impl Default for ViewSettings {
     fn default() -> Self {
         Self {
             gate: true,
@@ -42,9 +42,9 @@ impl Default for SceneSettings {
     }
 }
 
-/// The scene in front of one camera.
-pub struct Scene {
-    settings: SceneSettings,
+/// What one camera sees.
+pub struct View {
+    settings: ViewSettings,
     background: Background,
     motion: Motion,
     gate: Gate,
@@ -57,9 +57,9 @@ pub struct Scene {
 /// A moving area is a person for certain, as far as movement tells.
 const SCORE: f32 = 0.9;
 
-impl Scene {
+impl View {
     #[must_use]
-    pub fn new(mut settings: SceneSettings) -> Self {
+    pub fn new(mut settings: ViewSettings) -> Self {
         Self {
             background: Background::default(),
             motion: Motion::default(),

@@ -1,0 +1,119 @@
+//! A real mosquitto that is killed and stopped under load, over and over, with and without persistence: a subscriber
+//! of its own sees every event, each repetition with the same bytes.
+//!
+//! A broker that is killed forgets who subscribed, so what it takes before the subscriber is back is lost behind the
+//! uplink's back. After such an end the box gets to the broker only once the subscriber is there; and the broker may
+//! not hold back anything for it (`max_inflight_messages 0`). `FOOTFALL_SEED=n` repeats a run's choices.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy spares test functions, not their helpers
+
+#[path = "common/gate.rs"]
+mod gate;
+#[path = "common/memory_queue.rs"]
+mod memory_queue;
+#[path = "common/mosquitto.rs"]
+mod mosquitto;
+#[path = "common/scale.rs"]
+mod scale;
+#[path = "common/uplink_rig.rs"]
+mod uplink_rig;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use footfall::event::Stream;
+use footfall::outbox::Queue;
+use footfall::uplink::LinkState;
+use gate::Gate;
+use memory_queue::MemoryQueue;
+use mosquitto::Mosquitto;
+use uplink_rig::{Rig, plain, subscriber, until, until_received};
+
+/// Between two lots of events.
+const LOAD_EVERY: Duration = Duration::from_millis(5);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn given_a_persistent_broker_killed_and_stopped_under_load_every_event_arrives() {
+    restart_under_load("max_inflight_messages 0\n", true, scale::rounds(3, 50)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn given_a_forgetful_broker_killed_and_stopped_under_load_every_event_arrives() {
+    let forgetful = "max_inflight_messages 0\npersistence false\n";
+    restart_under_load(forgetful, false, scale::rounds(3, 50)).await;
+}
+
+async fn restart_under_load(config: &str, persistent: bool, rounds: usize) {
+    let seed = std::env::var("FOOTFALL_SEED").ok();
+    let seed = seed.map_or_else(|| fastrand::u64(..), |seed| seed.parse().unwrap());
+    eprintln!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let Some(mut broker) = Mosquitto::start(config) else {
+        return;
+    };
+    let gate = Gate::start(broker.port()).await;
+    let cloud = subscriber(broker.port(), None).await;
+    let queue = Arc::new(MemoryQueue::default());
+    let mut rig = Rig::start(
+        &plain(format!("mqtt://127.0.0.1:{}", gate.port)),
+        queue.clone(),
+    );
+    let load = tokio::spawn({
+        let (queue, mut random) = (queue.clone(), random.fork());
+        async move {
+            loop {
+                let stream = random.choice(Stream::ALL).unwrap();
+                queue.produce(stream, random.u64(1..20), random.usize(0..500));
+                tokio::time::sleep(LOAD_EVERY).await;
+            }
+        }
+    });
+    let mut kills = 0;
+    for _ in 0..rounds {
+        let taken = rig.status.borrow().counters.events_acked + random.u64(1..1500);
+        rig.until("events flow", |status| {
+            status.counters.events_acked >= taken
+        })
+        .await;
+        let kill = random.bool();
+        let forgets = kill || !persistent;
+        if kill {
+            kills += 1;
+            broker.kill();
+        } else {
+            broker.stop();
+        }
+        gate.set_open(!forgets);
+        until(&mut cloud.watch(), "the subscriber is cut off", |seen| {
+            !seen.subscribed
+        })
+        .await;
+        broker.run();
+        until(&mut cloud.watch(), "subscribed", |seen| seen.subscribed).await;
+        gate.set_open(true);
+    }
+    load.abort();
+    let _ = load.await;
+    rig.until_delivered().await;
+    let produced = Stream::ALL
+        .map(|stream| queue.stat(stream).last)
+        .iter()
+        .sum();
+    let seen = until_received(&cloud, produced).await;
+    assert_eq!(seen.report.received(), produced, "seed {seed}");
+    let streams = &seen.report.streams;
+    assert!(
+        streams.iter().all(|stream| stream.conflicts == 0),
+        "seed {seed}"
+    );
+    let status = rig
+        .until("connected", |status| {
+            status.state == LinkState::Connected && status.in_flight == 0
+        })
+        .await;
+    let duplicates: u64 = streams.iter().map(|stream| stream.duplicates).sum();
+    eprintln!(
+        "{rounds} restarts, {kills} of them kill -9: {produced} events, {duplicates} duplicates; {:?}",
+        status.counters
+    );
+    rig.stop().await;
+}
