@@ -120,6 +120,12 @@ pub fn boot_of_monotonic(moment: Duration) -> Duration {
     moment + read(ClockId::Boottime).saturating_sub(monotonic)
 }
 
+/// CPU time that the calling thread has used so far.
+#[must_use]
+pub fn thread_cpu() -> Duration {
+    read(ClockId::ThreadCPUTime)
+}
+
 fn read(clock: ClockId) -> Duration {
     let time = rustix::time::clock_gettime(clock);
     let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);

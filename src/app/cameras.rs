@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use crate::clock::SharedClock;
-use crate::config::schema::{self, Config};
+use crate::config::schema::{self, Config, DetectorKind, Gate};
 use crate::hours::Hours;
 use crate::sensor::camera::live::Paced;
 use crate::sensor::camera::preview::{PreviewCell, PreviewLine};
@@ -21,15 +21,18 @@ use crate::sensor::vision::count::line::LineSettings;
 use crate::sensor::vision::count::scene::SceneSettings;
 use crate::sensor::vision::count::zone::ZoneSettings;
 use crate::sensor::vision::pipeline::{Pipeline, PipelineSettings};
-use crate::sensor::vision::runtime::{self, Runtime};
+use crate::sensor::vision::runtime;
 use crate::sensor::vision::session::OnnxDetector;
-use crate::sensor::vision::{VisionError, manifest};
+use crate::sensor::vision::view::{LEAST_FPS, ViewSettings};
+use crate::sensor::vision::{Detector, VisionError, manifest};
 use crate::sensor::{Fitted, HealthCell, House};
 
 /// A camera whose picture stays the same to the last bit for so long is frozen.
 const FROZEN_AFTER: Duration = Duration::from_secs(10);
 /// Asked of a V4L2 camera whose config names no `fps`: enough to count, and gentle to the bus.
 const DEVICE_FPS: f64 = 15.0;
+/// Score from which a moving area may start a track; all of them score more.
+const MOTION_THRESHOLD: f32 = 0.5;
 /// Length of the interval events of lines, zones and queues.
 const INTERVAL: Duration = Duration::from_secs(60);
 
@@ -40,25 +43,50 @@ const INTERVAL: Duration = Duration::from_secs(60);
 pub fn pipeline(
     config: &Config,
     camera: &schema::Camera,
-    runtime: &Runtime,
     first_track: u64,
 ) -> Result<(Pipeline, f32), VisionError> {
-    let mut manifest = manifest::find(&camera.model, &config.vision.models)?;
-    manifest.keep_classes(&camera.classes)?;
-    let detector = OnnxDetector::load(&manifest, config.vision.threads.unwrap_or(1), runtime)?;
-    let threshold = camera
-        .threshold
-        .map_or(manifest.threshold, |threshold| threshold as f32);
+    let (detector, usual): (Option<Box<dyn Detector>>, f32) = match camera.detector {
+        DetectorKind::Model => {
+            let runtime = runtime::load(config.vision.onnxruntime.as_deref())?;
+            let mut manifest = manifest::find(&camera.model, &config.vision.models)?;
+            manifest.keep_classes(&camera.classes)?;
+            let threads = config.vision.threads.unwrap_or(1);
+            let detector = OnnxDetector::load(&manifest, threads, &runtime)?;
+            (Some(Box::new(detector)), manifest.threshold)
+        }
+        DetectorKind::Motion => (None, MOTION_THRESHOLD),
+    };
+    let threshold = camera.threshold.map_or(usual, |threshold| threshold as f32);
     let settings = PipelineSettings {
         threshold,
         first_track,
+        view: view_settings(camera),
         scene: SceneSettings {
             anchor: camera.anchor,
             lines: camera.line.iter().map(line_settings).collect(),
             zones: camera.zone.iter().map(zone_settings).collect(),
         },
     };
-    Ok((Pipeline::new(Box::new(detector), settings), threshold))
+    Ok((Pipeline::new(detector, settings), threshold))
+}
+
+/// How the camera's pictures are looked at.
+fn view_settings(camera: &schema::Camera) -> ViewSettings {
+    ViewSettings {
+        gate: camera.gate == Gate::Motion,
+        min_moving_share: camera.min_moving_share as f32,
+        min_area: camera.min_area as f32,
+        masks: camera
+            .mask
+            .iter()
+            .map(|mask| fractions(&mask.points))
+            .collect(),
+        // A rate that was asked for is no fault.
+        least_fps: [camera.fps, camera.idle_fps]
+            .into_iter()
+            .flatten()
+            .fold(LEAST_FPS, |least, fps| least.min(0.6 * fps as f32)),
+    }
 }
 
 /// A line of the config as the counter wants it.
@@ -92,29 +120,22 @@ fn fractions(points: &[[f64; 2]]) -> Vec<[f32; 2]> {
 
 /// Where cameras are put together: what they share, and the detectors that were built to see whether they can be.
 pub(super) struct CameraShop {
-    runtime: Option<Arc<Runtime>>,
     ready: Mutex<BTreeMap<String, Pipeline>>,
 }
 
 impl CameraShop {
-    /// Loads the ONNX Runtime and every camera's model once. A camera that cannot be set up is tried again later.
+    /// Loads the ONNX Runtime, where one of them needs it, and every camera's model once. A camera that cannot be set up is tried again later.
     ///
     /// # Errors
     /// The library is missing, or not one of the cameras can be set up.
     pub(super) fn open(config: &Config, clock: &SharedClock) -> anyhow::Result<Self> {
-        let mut shop = Self {
-            runtime: None,
-            ready: Mutex::default(),
-        };
         if config.camera.is_empty() {
             warn!("no camera is set up; nobody will be counted");
-            return Ok(shop);
         }
-        let runtime = Arc::new(runtime::load(config.vision.onnxruntime.as_deref())?);
         let mut faults = Vec::new();
         let mut ready = BTreeMap::new();
         for camera in &config.camera {
-            match pipeline(config, camera, &runtime, first_track(clock)) {
+            match pipeline(config, camera, first_track(clock)) {
                 Ok((pipeline, _)) => drop(ready.insert(camera.id.clone(), pipeline)),
                 Err(why) => faults.push(why),
             }
@@ -124,9 +145,9 @@ impl CameraShop {
         {
             return Err(first.into());
         }
-        shop.runtime = Some(runtime);
-        shop.ready = Mutex::new(ready);
-        Ok(shop)
+        Ok(Self {
+            ready: Mutex::new(ready),
+        })
     }
 
     /// The config's cameras.
@@ -143,18 +164,14 @@ impl CameraShop {
             .remove(&camera.id);
         let settings = format!("{:?} {:?} {camera:?}", config.vision, config.hours);
         let context = (config.clone(), camera.clone(), Arc::clone(&house.clock));
-        let (ready, runtime) = (Mutex::new(ready), self.runtime.clone());
+        let ready = Mutex::new(ready);
         let make = move || {
             // The one that was built to see whether it can be is used; after a panic a fresh one.
             if let Some(ready) = ready.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 return Ok(ready);
             }
             let (config, camera, clock) = &context;
-            let runtime = match &runtime {
-                Some(runtime) => Arc::clone(runtime),
-                None => Arc::new(runtime::load(config.vision.onnxruntime.as_deref())?),
-            };
-            pipeline(config, camera, &runtime, first_track(clock)).map(|(pipeline, _)| pipeline)
+            pipeline(config, camera, first_track(clock)).map(|(pipeline, _)| pipeline)
         };
         let live = Live::default();
         let camera = CountingCamera {
@@ -164,6 +181,7 @@ impl CameraShop {
             open: opener(camera, &house.clock, &live),
             pipeline: Box::new(make),
             max_fps: camera.fps,
+            idle_fps: camera.idle_fps,
             delivery: Delivery::Newest,
             frozen_after: camera.file.is_none().then_some(FROZEN_AFTER),
             periods: Periods {

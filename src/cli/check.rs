@@ -9,7 +9,7 @@ use anyhow::Context;
 use super::exit;
 use crate::clock::SystemClock;
 use crate::command::key::Keys;
-use crate::config::schema::Config;
+use crate::config::schema::{Camera, Config, DetectorKind};
 use crate::outbox::OutboxError;
 use crate::sensor::camera::{self, FileSpec, rtsp};
 use crate::sensor::vision::runtime;
@@ -89,10 +89,12 @@ fn faults(config: &Config) -> Vec<anyhow::Error> {
     }
     faults.extend(Keys::load(&config.command.keys).err().map(Into::into));
     faults.extend(data_dir_fault(&config.outbox.dir).map(Into::into));
-    if config.camera.is_empty() {
-        return faults;
-    }
-    let runtime = runtime::load(config.vision.onnxruntime.as_deref());
+    let by_model = |camera: &Camera| camera.detector == DetectorKind::Model;
+    let library = if config.camera.iter().any(by_model) {
+        runtime::load(config.vision.onnxruntime.as_deref()).err()
+    } else {
+        None
+    };
     for camera in &config.camera {
         let what = || format!("camera {}", camera.id);
         if let Some(path) = &camera.file {
@@ -105,12 +107,13 @@ fn faults(config: &Config) -> Vec<anyhow::Error> {
         if let Some(file) = &camera.password_file {
             faults.extend(rtsp::password(file).with_context(what).err());
         }
-        if let Ok(runtime) = &runtime {
-            let pipeline = app::pipeline(config, camera, runtime, 1);
+        // Without the library every model would be at fault for the same reason.
+        if library.is_none() {
+            let pipeline = app::pipeline(config, camera, 1);
             faults.extend(pipeline.with_context(what).err());
         }
     }
-    faults.extend(runtime.err().map(Into::into));
+    faults.extend(library.map(Into::into));
     faults
 }
 

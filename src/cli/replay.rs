@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,15 +14,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use super::exit::{self, Failure};
-use crate::config::schema::{Camera, Line, Zone};
+use crate::config::schema::{Camera, DetectorKind, Line, Zone};
 use crate::event::{CameraState, Direction, LeftReason, Quality, StayLengths};
-use crate::sensor::camera::decimate::Decimator;
+use crate::sensor::camera::decimate::{Decimator, Idle};
 use crate::sensor::camera::{self, FileSpec, Frame, Next};
 use crate::sensor::vision::count::scene::Counted;
 use crate::sensor::vision::count::stays::Stays;
 use crate::sensor::vision::count::zone::VisitChange;
 use crate::sensor::vision::pipeline::Pipeline;
-use crate::sensor::vision::runtime;
 use crate::status::tally::InOut;
 use crate::{app, config};
 
@@ -50,6 +51,8 @@ pub struct Args {
 struct Summary {
     /// Frames analysed.
     frames: u64,
+    /// Frames among them on which people were looked for: those on which something moved, and now and then another.
+    looked: u64,
     /// Length of the recording.
     seconds: f64,
     /// Frames analysed per second of the recording.
@@ -98,6 +101,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut chosen = choose(&loaded.config.camera, args.camera.as_deref())?.clone();
     if let Some(model) = &args.model {
         chosen.model.clone_from(model);
+        chosen.detector = DetectorKind::Model;
     }
     let spec = FileSpec {
         path: args.clip.clone(),
@@ -106,8 +110,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     // The recording first: its faults are found in no time, a model takes a moment to load.
     let mut source = camera::open(&spec)?;
     let total = camera::probe(&spec).ok().and_then(|info| info.frames);
-    let runtime = runtime::load(loaded.config.vision.onnxruntime.as_deref())?;
-    let (mut pipeline, threshold) = app::pipeline(&loaded.config, &chosen, &runtime, 1)?;
+    let (mut pipeline, threshold) = app::pipeline(&loaded.config, &chosen, 1)?;
     let mut boxes = match &args.boxes {
         Some(path) => Some(BufWriter::new(File::create(path).with_context(|| {
             format!(
@@ -121,6 +124,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let bar = progress(total);
     let mut tally = Tally::new(&chosen);
     let mut decimator = Decimator::new(chosen.fps);
+    let lively = Arc::new(AtomicBool::new(false));
+    let mut idle = Idle::new(chosen.idle_fps, &lively);
+    let mut status = CameraState::Ok;
     let (mut frame, mut frames, mut last) = (Frame::default(), 0u64, Duration::ZERO);
     let mut all_frames = 0u64;
     loop {
@@ -128,13 +134,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             bar.inc(1);
             all_frames += 1;
             last = at;
-            decimator.keep(at)
+            decimator.keep(at) && idle.keep(at)
         })?;
         if next == Next::End {
             break;
         }
         frames += 1;
-        tally.take(frame.at, pipeline.process(&frame)?);
+        tally.take(frame.at, pipeline.process(&mut frame)?);
+        lively.store(pipeline.lively(frame.at), Ordering::Relaxed);
+        // The first fault stays: nobody watches a recording to its end.
+        if status == CameraState::Ok {
+            status = pipeline.view().state();
+        }
         if let Some(out) = &mut boxes {
             write_boxes(out, &pipeline, &frame, threshold)?;
         }
@@ -159,6 +170,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let summary = Summary {
         frames,
+        looked: pipeline.looked(),
         seconds,
         fps,
         zones: tally.zones(),
@@ -166,7 +178,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         crossings: tally.crossings,
         tracks: pipeline.tracker().started(),
         quality: Quality {
-            status: CameraState::Ok,
+            status,
             fps,
             frames,
             dropped: 0,

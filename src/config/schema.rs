@@ -259,8 +259,24 @@ pub struct Camera {
     pub picture_fps: f64,
     /// Frames analysed per second at most, 0.2..=60; absent: all of them.
     pub fps: Option<f64>,
-    /// A model's name (`models/NAME.toml`) or the path of a manifest.
+    /// The same while nothing moves and nobody is followed, 0.2..=60; absent: as always.
+    pub idle_fps: Option<f64>,
+    /// Who finds people on the picture.
+    #[serde(default)]
+    pub detector: DetectorKind,
+    /// A model's name (`models/NAME.toml`) or the path of a manifest; needed unless `detector` is `motion`.
+    #[serde(default)]
     pub model: String,
+    /// Which pictures people are looked for on.
+    #[serde(default)]
+    pub gate: Gate,
+    /// Share of a person's box that must move for them to be counted from then on, 0..=0.9; 0: people who never moved
+    /// are people, too.
+    #[serde(default)]
+    pub min_moving_share: f64,
+    /// Of `detector = "motion"`: the smallest person, as a share of the picture's area, 0.0005..=0.5.
+    #[serde(default = "two_percent")]
+    pub min_area: f64,
     /// Score from which a detection may start a track, 0.01..=0.99; absent: the manifest's.
     pub threshold: Option<f64>,
     /// Which classes count as a person.
@@ -269,6 +285,9 @@ pub struct Camera {
     /// Point of a person's box that is held against lines.
     #[serde(default)]
     pub anchor: Anchor,
+    /// What is painted over before anything looks at the picture.
+    #[serde(default)]
+    pub mask: Vec<Mask>,
     /// Whether `heatmap.interval` is told.
     #[serde(default)]
     pub heatmap: bool,
@@ -283,6 +302,39 @@ pub struct Camera {
 
 fn quarter() -> u32 {
     15
+}
+
+/// `[[camera.mask]]`: a part of the picture that must not be seen.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+pub struct Mask {
+    /// The corners of a polygon, three at least, each `[x, y]` as fractions of the picture.
+    pub points: Vec<[f64; 2]>,
+}
+
+/// Who finds people on a camera's picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DetectorKind {
+    /// The model.
+    #[default]
+    Model,
+    /// Whatever moves and is large enough is a person.
+    Motion,
+}
+
+/// Which of a camera's pictures people are looked for on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Gate {
+    /// Those on which something moves; the others now and then.
+    #[default]
+    Motion,
+    /// All of them.
+    Off,
+}
+
+fn two_percent() -> f64 {
+    0.02
 }
 
 fn vga() -> [u32; 2] {

@@ -9,7 +9,7 @@ pub use self::counting::advice;
 
 use super::fault::{Fault, nearest};
 use super::load::Places;
-use super::schema::{Camera, Config, Status, Uplink};
+use super::schema::{Camera, Config, DetectorKind, Status, Uplink};
 use crate::sensor::camera::rtsp;
 use crate::sensor::{Flaw, is_id, scanner};
 
@@ -235,10 +235,20 @@ fn camera(key: &str, camera: &Camera, faults: &mut Faulty<'_, '_>) {
     if let Some(fps) = camera.fps {
         faults.range(&format!("{key}.fps"), fps, 0.2, 60.0);
     }
+    if let Some(fps) = camera.idle_fps {
+        faults.range(&format!("{key}.idle_fps"), fps, 0.2, 60.0);
+    }
     if let Some(threshold) = camera.threshold {
         faults.range(&format!("{key}.threshold"), threshold, 0.01, 0.99);
     }
-    if camera.model.is_empty() {
+    let shares = [
+        ("min_moving_share", camera.min_moving_share, 0.0, 0.9),
+        ("min_area", camera.min_area, 0.0005, 0.5),
+    ];
+    for (name, value, least, most) in shares {
+        faults.range(&format!("{key}.{name}"), value, least, most);
+    }
+    if camera.model.is_empty() && camera.detector == DetectorKind::Model {
         faults.add(
             &format!("{key}.model"),
             "expected a model's name, such as \"yolox-nano-416\", or the path of a manifest",
@@ -249,6 +259,15 @@ fn camera(key: &str, camera: &Camera, faults: &mut Faulty<'_, '_>) {
             &format!("{key}.classes"),
             "expected at least one class name, such as [\"person\"]",
         );
+    }
+    for (index, mask) in camera.mask.iter().enumerate() {
+        let fraction = |v: &f64| (0.0..=1.0).contains(v);
+        if !(3..=64).contains(&mask.points.len()) || !mask.points.iter().flatten().all(fraction) {
+            faults.add(
+                &format!("{key}.mask[{index}].points"),
+                "expected 3 to 64 corners as fractions of the picture, such as [[0.0, 0.0], [0.2, 0.0], [0.2, 0.3]]",
+            );
+        }
     }
     counting::picture(key, camera, faults);
 }

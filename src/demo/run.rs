@@ -31,6 +31,7 @@ use crate::sensor::vision::manifest::Manifest;
 use crate::sensor::vision::pipeline::{Pipeline, PipelineSettings};
 use crate::sensor::vision::runtime::{self, Runtime};
 use crate::sensor::vision::session::OnnxDetector;
+use crate::sensor::vision::view::ViewSettings;
 use crate::sensor::{HealthCell, House, Roster, Sensor};
 use crate::status;
 use crate::stop::Stop;
@@ -248,6 +249,7 @@ fn camera(
         }),
         pipeline: Box::new(move || pipeline(&line, &runtime)),
         max_fps: None,
+        idle_fps: None,
         delivery: Delivery::Each,
         frozen_after: None,
         periods: Periods {
@@ -266,12 +268,13 @@ fn pipeline(line: &schema::Line, runtime: &Runtime) -> Result<Pipeline, VisionEr
     let settings = PipelineSettings {
         threshold: manifest.threshold,
         first_track: 1,
+        view: ViewSettings::default(),
         scene: SceneSettings {
             lines: vec![app::line_settings(line)],
             ..SceneSettings::default()
         },
     };
-    Ok(Pipeline::new(Box::new(detector), settings))
+    Ok(Pipeline::new(Some(Box::new(detector)), settings))
 }
 
 /// Runs the camera on a thread of its own and shows how far it is.

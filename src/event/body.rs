@@ -112,6 +112,27 @@ pub enum CameraState {
     Lost,
     /// Frames arrive, but they are all the same picture.
     Frozen,
+    /// Something lies over the lens, or it is out of focus.
+    Covered,
+    /// It is too dark to see anything.
+    Dark,
+    /// It is blinded by light.
+    Bright,
+    /// It sees another scene than the one it was hung for.
+    Moved,
+    /// Too few frames a second arrive to follow people.
+    Slow,
+}
+
+impl CameraState {
+    /// Whether the frames show nothing that could be counted.
+    #[must_use]
+    pub const fn blind(self) -> bool {
+        matches!(
+            self,
+            Self::Lost | Self::Frozen | Self::Covered | Self::Dark | Self::Bright
+        )
+    }
 }
 
 /// `camera.status`: the camera's state changed.

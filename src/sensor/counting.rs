@@ -9,6 +9,7 @@ mod tests;
 mod words;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
@@ -18,7 +19,7 @@ pub use self::live::Live;
 
 use self::book::Book;
 use self::capture::Capture;
-use self::live::Rate;
+use self::live::{Effort, Rate};
 use super::camera::frozen::Frozen;
 use super::camera::live::Taken;
 use super::camera::preview::PreviewCell;
@@ -66,6 +67,8 @@ pub struct CountingCamera {
     pub pipeline: PipelineMaker,
     /// Frames analysed per second at most.
     pub max_fps: Option<f64>,
+    /// The same while nothing moves and nobody is followed.
+    pub idle_fps: Option<f64>,
     pub delivery: Delivery,
     /// A picture that stays the same for so long is a fault; `None` for recordings, which may be still.
     pub frozen_after: Option<Duration>,
@@ -157,8 +160,15 @@ impl CountingCamera {
             };
             return self.analyse(pull, || 0, shift, stop);
         }
-        let capture = Capture::start(&self.id, source, quit, &self.house.clock, self.max_fps)
-            .map_err(|why| format!("no thread for the camera: {why}"))?;
+        let capture = Capture::start(
+            &self.id,
+            source,
+            quit,
+            &self.house.clock,
+            self.max_fps,
+            (self.idle_fps, &self.live),
+        )
+        .map_err(|why| format!("no thread for the camera: {why}"))?;
         let take = |frame: &mut Frame| capture.slot.take(frame, LOOK_UP);
         let watched = self.analyse(take, || capture.slot.stats().dropped, shift, stop);
         if !capture.end(CAPTURE_ENDS_WITHIN) {
@@ -181,6 +191,7 @@ impl CountingCamera {
         let mut watched = Watched::default();
         let mut last_frame = self.house.clock.now().boot;
         let mut rate = Rate::default();
+        let mut effort = Effort::begin();
         let mut still = self.frozen_after.map(Frozen::new);
         let mut dropped_before = 0;
         while !stop.asked() {
@@ -201,8 +212,9 @@ impl CountingCamera {
                         self.trouble(shift, CameraState::Frozen, words::frozen());
                         continue;
                     }
-                    self.look_at(&frame, now, dropped, shift)?;
+                    self.look_at(&mut frame, now, dropped, shift)?;
                     self.live.fps.set(rate.frame(now.boot));
+                    effort.add_to(&self.live.cpu_ms);
                 }
                 Taken::Timeout if now.boot.saturating_sub(last_frame) > LOST_AFTER => {
                     self.live.fps.set(0.0);
@@ -235,11 +247,12 @@ impl CountingCamera {
     /// Finds, follows and counts on one picture.
     fn look_at(
         &self,
-        frame: &Frame,
+        frame: &mut Frame,
         now: Stamp,
         dropped: u64,
         shift: &mut Shift,
     ) -> Result<(), String> {
+        let looked_before = shift.pipeline.looked();
         let (counted, failed) = match shift.pipeline.process(frame) {
             Ok(counted) => (counted.clone(), false),
             Err(why) => {
@@ -248,13 +261,27 @@ impl CountingCamera {
                 (Counted::default(), true)
             }
         };
-        shift.book.frame(now, dropped);
+        let state = shift.pipeline.view().state();
         if !failed {
             self.preview.offer(frame, &shift.pipeline);
-            self.fine(shift);
+            shift.state = state;
+            self.say(state, words::seen(state));
+        }
+        // A picture that shows nothing is no coverage.
+        if !state.blind() {
+            shift.book.frame(now, dropped);
         }
         self.report(now, &counted, shift)?;
+        self.live
+            .lively
+            .store(shift.pipeline.lively(frame.at), Ordering::Relaxed);
         self.live.frames.add(1);
+        self.live
+            .looked
+            .add(shift.pipeline.looked() - looked_before);
+        self.live
+            .motion
+            .set(f64::from(shift.pipeline.view().motion().share));
         self.live.failed.add(u64::from(failed));
         let tracks = shift.pipeline.tracker().tracks().iter();
         self.live
@@ -292,11 +319,6 @@ impl CountingCamera {
             .map_err(|why| why.to_string())
     }
 
-    fn fine(&self, shift: &mut Shift) {
-        shift.state = CameraState::Ok;
-        self.say(CameraState::Ok, words::counting());
-    }
-
     fn trouble(&self, shift: &mut Shift, state: CameraState, words: Words) {
         shift.state = state;
         self.say(state, words);
@@ -306,7 +328,7 @@ impl CountingCamera {
     fn say(&self, state: CameraState, words: Words) {
         let (health, reason) = match state {
             CameraState::Ok => (State::Ok, None),
-            CameraState::Lost | CameraState::Frozen => (State::Trouble, Some(words.en.clone())),
+            _ => (State::Trouble, Some(words.en.clone())),
         };
         let now = self.house.clock.now();
         if !self.health.set(health, words, now) {
@@ -314,6 +336,9 @@ impl CountingCamera {
         }
         match &reason {
             None => info!(camera = self.id, "camera counts"),
+            Some(why) if state == CameraState::Slow || state == CameraState::Moved => {
+                warn!(camera = self.id, ?state, why, "camera counts badly");
+            }
             Some(why) => warn!(camera = self.id, ?state, why, "camera does not count"),
         }
         let body = Body::CameraStatus(CameraStatus {

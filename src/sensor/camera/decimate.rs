@@ -1,5 +1,7 @@
 //! Fewer frames per second, decided by their timestamps alone, so that a replay keeps the same ones as the shop did.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Where in its slot a frame is expected, as a fraction of the slot. Timestamps are rounded (1/15 s to
@@ -41,6 +43,30 @@ impl Decimator {
         }
         self.last_slot = Some(slot);
         true
+    }
+}
+
+/// Caps the frames per second further while nothing moves.
+#[derive(Clone, Debug)]
+pub struct Idle {
+    decimator: Decimator,
+    /// Whether every frame is wanted at present.
+    lively: Arc<AtomicBool>,
+}
+
+impl Idle {
+    /// `cap`: frames per second at most while `lively` is not set; `None`: as many as always.
+    #[must_use]
+    pub fn new(cap: Option<f64>, lively: &Arc<AtomicBool>) -> Self {
+        Self {
+            decimator: Decimator::new(cap),
+            lively: Arc::clone(lively),
+        }
+    }
+
+    /// Whether to keep the frame of time `at`. Ask once per frame that the other cap kept, in rising time.
+    pub fn keep(&mut self, at: Duration) -> bool {
+        self.decimator.keep(at) | self.lively.load(Ordering::Relaxed)
     }
 }
 
@@ -98,6 +124,20 @@ mod tests {
             let exact = (expected..=expected + 1).contains(&count);
             assert!(exact, "{count} of {fps} capped at {cap}");
         }
+    }
+
+    #[test]
+    fn while_nothing_moves_few_frames_are_kept_and_all_of_them_once_something_does() {
+        let lively = Arc::new(AtomicBool::new(false));
+        let mut idle = Idle::new(Some(5.0), &lively);
+        let mut kept = |from: u64| {
+            let times = (from..from + 100).map(|k| Duration::from_millis(k * 100));
+            times.filter(|at| idle.keep(*at)).count()
+        };
+        assert_eq!(kept(0), 50);
+        lively.store(true, Ordering::Relaxed);
+        assert_eq!(kept(100), 100);
+        assert!((0..100).all(|k| Idle::new(None, &Arc::default()).keep(Duration::from_secs(k))));
     }
 
     #[test]

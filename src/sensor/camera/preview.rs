@@ -124,7 +124,11 @@ impl PreviewCell {
         let tracks = pipeline.tracker().tracks();
         // Coarse wherever anybody might be: weak detections and tracks that are only guessed at included.
         let hidden = pipeline.detections().iter().map(|one| one.rect);
-        let hidden: Vec<Rect> = hidden.chain(tracks.iter().map(|one| one.rect)).collect();
+        let mut hidden: Vec<Rect> = hidden.chain(tracks.iter().map(|one| one.rect)).collect();
+        if pipeline.by_motion() {
+            // Who stands still is not known to be there: all of it is coarse.
+            hidden.extend(tiles(frame));
+        }
         let shown = tracks.iter().filter(|one| one.confirmed && one.seen);
         let shown: Vec<Rect> = shown.map(|one| one.rect).collect();
         if let Some(jpeg) = render(frame, &hidden, &shown, (&self.0.lines, &self.0.zones)) {
@@ -146,6 +150,22 @@ impl PreviewCell {
         };
         tokio::time::timeout(patience, next).await.ok().flatten()
     }
+}
+
+/// The picture in tiles of a person's size, for blocks of a sixtieth of its height.
+fn tiles(frame: &Frame) -> impl Iterator<Item = Rect> {
+    let (width, height) = (frame.width as f32, frame.height as f32);
+    let side = height * BLOCKS / 60.0;
+    (0..60).map_while(move |row| {
+        let y0 = row as f32 * side;
+        let tile = Rect {
+            x0: 0.0,
+            y0,
+            x1: width,
+            y1: y0 + side,
+        };
+        (y0 < height).then_some(tile)
+    })
 }
 
 /// The picture as a JPEG: smaller, coarse inside `hidden`, with `shown` boxes, zones and lines drawn on it.

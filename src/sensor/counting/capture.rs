@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
+use super::live::{Effort, Live};
 use crate::clock::SharedClock;
+use crate::metric::Counter;
+use crate::sensor::camera::decimate::Idle;
 use crate::sensor::camera::live::{Slot, capture_loop};
 use crate::sensor::camera::{CameraError, Frame, FrameSource, Next};
 use crate::stop::Stop;
@@ -29,6 +32,7 @@ impl Capture {
         quit: Arc<Stop>,
         clock: &SharedClock,
         max_fps: Option<f64>,
+        (idle_fps, live): (Option<f64>, &Live),
     ) -> std::io::Result<Self> {
         let slot = Arc::new(Slot::new());
         let (running, ended) = sync_channel(0);
@@ -36,6 +40,9 @@ impl Capture {
         let mut source = Stamped {
             source,
             clock: Arc::clone(clock),
+            idle: Idle::new(idle_fps, &live.lively),
+            cpu_ms: live.cpu_ms.clone(),
+            effort: None,
         };
         std::thread::Builder::new()
             .name(format!("cam-{camera}"))
@@ -64,11 +71,15 @@ impl Drop for Capture {
     }
 }
 
-/// Gives each frame the box's own time at which it was captured: tracks outlive a source that is opened again, and the
+/// Passes frames over while nothing moves, and gives each the box's own time at which it was captured: tracks outlive a source that is opened again, and the
 /// time that inference takes must not look like movement.
 struct Stamped {
     source: Box<dyn FrameSource>,
     clock: SharedClock,
+    idle: Idle,
+    cpu_ms: Counter,
+    /// Of the capturing thread, which is not the one that made this.
+    effort: Option<Effort>,
 }
 
 impl FrameSource for Stamped {
@@ -77,7 +88,13 @@ impl FrameSource for Stamped {
         frame: &mut Frame,
         keep: &mut dyn FnMut(Duration) -> bool,
     ) -> Result<Next, CameraError> {
-        let next = self.source.next_kept(frame, keep)?;
+        let idle = &mut self.idle;
+        let next = self
+            .source
+            .next_kept(frame, &mut |at| keep(at) && idle.keep(at))?;
+        self.effort
+            .get_or_insert_with(Effort::begin)
+            .add_to(&self.cpu_ms);
         frame.at = self.clock.now().boot;
         Ok(next)
     }

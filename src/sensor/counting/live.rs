@@ -1,7 +1,10 @@
 //! The numbers of one camera, for the page.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use crate::clock::thread_cpu;
 use crate::metric::{Counter, Gauge, Metric};
 
 /// What a camera counts about itself.
@@ -9,6 +12,8 @@ use crate::metric::{Counter, Gauge, Metric};
 pub struct Live {
     /// Frames analysed since the camera was fitted.
     pub frames: Counter,
+    /// Frames on which people were looked for; on the others nothing moved.
+    pub looked: Counter,
     /// Frames replaced by a newer one before they were analysed.
     pub dropped: Counter,
     /// Frames whose inference failed.
@@ -17,8 +22,14 @@ pub struct Live {
     pub damaged: Counter,
     /// Times the camera began to deliver.
     pub opened: Counter,
+    /// CPU time of the camera's own threads, milliseconds: capture and decoding, scene, inference on one thread.
+    pub cpu_ms: Counter,
+    /// Whether anything moves or anybody is followed: then every frame is wanted.
+    pub lively: Arc<AtomicBool>,
     /// Frames analysed per second, over the latest seconds.
     pub fps: Gauge,
+    /// Share of the picture that moves, 0..=1.
+    pub motion: Gauge,
     /// People tracked at the moment.
     pub tracks: Gauge,
 }
@@ -36,6 +47,24 @@ impl Live {
             ),
             Metric::gauge("tracks", "people in view", "画面中的人数", &self.tracks),
             Metric::counter("frames", "pictures analysed", "已分析画面", &self.frames),
+            Metric::counter(
+                "looked",
+                "pictures searched for people",
+                "已检测行人的画面",
+                &self.looked,
+            ),
+            Metric::gauge(
+                "motion",
+                "share of the picture that moves",
+                "画面中运动的比例",
+                &self.motion,
+            ),
+            Metric::counter(
+                "cpu_ms",
+                "CPU time of this camera, milliseconds",
+                "此摄像头占用的处理器时间（毫秒）",
+                &self.cpu_ms,
+            ),
             Metric::counter(
                 "dropped",
                 "pictures passed over",
@@ -61,6 +90,28 @@ impl Live {
                 &self.opened,
             ),
         ]
+    }
+}
+
+/// Passes the CPU time of one thread on, in whole milliseconds.
+#[derive(Default)]
+pub(super) struct Effort {
+    passed_on: u64,
+}
+
+impl Effort {
+    /// Begins at what the calling thread has used so far.
+    pub(super) fn begin() -> Self {
+        let mut effort = Self::default();
+        effort.add_to(&Counter::default());
+        effort
+    }
+
+    /// Adds what the calling thread, always the same one, has used since.
+    pub(super) fn add_to(&mut self, total: &Counter) {
+        let used = u64::try_from(thread_cpu().as_millis()).unwrap_or(u64::MAX);
+        total.add(used.saturating_sub(self.passed_on));
+        self.passed_on = used;
     }
 }
 

@@ -7,6 +7,7 @@ use super::*;
 use crate::clock::{Clock, FakeClock, SharedClock};
 use crate::event::{Collected, Identity};
 use crate::sensor::vision::pipeline::PipelineSettings;
+use crate::sensor::vision::view::ViewSettings;
 use crate::sensor::vision::{Detection, Detector};
 
 /// Sees nobody.
@@ -53,11 +54,17 @@ fn camera(clock: &Arc<FakeClock>, sink: &Arc<Collected>, open: Opener) -> Counti
             let settings = PipelineSettings {
                 threshold: 0.5,
                 first_track: 1,
+                view: ViewSettings {
+                    // One picture a second is all that these scripts show.
+                    least_fps: 0.0,
+                    ..ViewSettings::default()
+                },
                 scene: Default::default(),
             };
-            Ok(Pipeline::new(Box::new(Nobody), settings))
+            Ok(Pipeline::new(Some(Box::new(Nobody)), settings))
         }),
         max_fps: None,
+        idle_fps: None,
         delivery: Delivery::Each,
         frozen_after: Some(Duration::from_secs(10)),
         periods: Periods {
@@ -109,7 +116,7 @@ fn states(events: &[Body]) -> Vec<CameraState> {
 fn a_picture_that_freezes_is_announced_ends_the_coverage_and_is_taken_back_when_it_moves() {
     let (clock, sink) = (clock(), Arc::new(Collected::default()));
     // Twenty pictures that move, fifty that do not, five that move.
-    let brightness: Vec<u8> = (1..=20).chain([99; 50]).chain(1..=5).collect();
+    let brightness: Vec<u8> = (101..=120).chain([99; 50]).chain(101..=105).collect();
     let source_clock = Arc::clone(&clock);
     let mut camera = camera(
         &clock,
@@ -154,7 +161,7 @@ fn a_recording_may_stand_still() {
         Box::new(move |_| {
             Ok(Box::new(Script {
                 clock: Arc::clone(&source_clock),
-                brightness: vec![7; 40],
+                brightness: vec![107; 40],
                 index: 0,
             }))
         }),
@@ -234,7 +241,7 @@ fn a_camera_that_cannot_be_opened_says_why_in_both_languages_and_is_opened_again
                 0 => Err(CameraError::Live(Words::new("plug it in", "请插好"))),
                 _ => Ok(Box::new(Script {
                     clock: Arc::clone(&source_clock),
-                    brightness: vec![1, 2],
+                    brightness: vec![101, 102],
                     index: 0,
                 })),
             }

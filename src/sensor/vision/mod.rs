@@ -1,15 +1,20 @@
-//! From frames to crossings: detector, tracker, counting.
+//! From frames to crossings: view, detector, tracker, counting.
 
+pub mod background;
 pub mod bilinear;
 pub mod count;
 pub mod decode;
+pub mod gate;
 pub mod letterbox;
 pub mod manifest;
 pub mod nms;
 pub mod pipeline;
+pub mod privacy;
+pub mod quality;
 pub mod runtime;
 pub mod session;
 pub mod track;
+pub mod view;
 
 use crate::sensor::camera::Frame;
 

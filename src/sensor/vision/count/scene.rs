@@ -92,6 +92,13 @@ impl Scene {
         &self.counted
     }
 
+    /// Takes a frame on which nobody was looked for: nothing happened.
+    pub fn passed_over(&mut self) -> &Counted {
+        self.counted.crossings.clear();
+        self.counted.visits.clear();
+        &self.counted
+    }
+
     /// The zones, in the order of the settings.
     #[must_use]
     pub fn zones(&self) -> &[ZoneCounter] {

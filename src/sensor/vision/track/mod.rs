@@ -97,6 +97,17 @@ impl Tracker {
 
     /// Takes the detections of the frame at `at`. A frame that is not later than the one before is ignored.
     pub fn step(&mut self, at: Duration, detections: &[Detection]) {
+        self.step_where(at, detections, |_| true);
+    }
+
+    /// The same, where only detections that `may_begin` accepts start tracks and make them people. Those that have been
+    /// people already are kept by any detection.
+    pub fn step_where(
+        &mut self,
+        at: Duration,
+        detections: &[Detection],
+        may_begin: impl Fn(&Detection) -> bool,
+    ) {
         let dt = match self.now {
             Some(before) if at <= before => return,
             Some(before) => (at - before).as_secs_f32(),
@@ -129,7 +140,8 @@ impl Tracker {
             .collect();
         let (_, _) = self.associate(at, &recent, weak, Against::PredictionClosely);
         let still: Vec<usize> = old.into_iter().filter(|&t| !self.tracks[t].seen).collect();
-        let (_, strong) = self.associate(at, &still, strong, Against::LastObservation);
+        let (_, mut strong) = self.associate(at, &still, strong, Against::LastObservation);
+        strong.retain(|detection| may_begin(detection));
         let (_, strong) = self.associate(at, &new, strong, Against::Prediction);
         for detection in strong {
             self.start(at, detection);
