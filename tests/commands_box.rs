@@ -31,6 +31,11 @@ async fn each_is_answered_refused_with_wrong_arguments_and_done_once() {
         ("occupancy.set", json!({"value": 1.5}), "args"),
         ("occupancy.set", json!({"value": 100_001}), "args"),
         ("occupancy.set", json!({"value": 1, "x": 1}), "args"),
+        (
+            "occupancy.set",
+            json!({"value": 1, "place": "attic"}),
+            "args",
+        ),
         ("service.restart", json!({"now": true}), "args"),
         ("device.reboot", json!({"now": true}), "args"),
         ("device.reboot", json!({}), "forbidden"),
@@ -48,9 +53,9 @@ async fn each_is_answered_refused_with_wrong_arguments_and_done_once() {
     let (first, text) = shop.sign("ops", "occupancy.set", &["--args", r#"{"value":12}"#]);
     operator.publish(text.clone()).await;
     assert_eq!(operator.answer(&first).await["result"]["value"], 12);
-    let seven = json!({"value": 7});
+    let seven = json!({"value": 7, "place": "shop"});
     let answer = shop.ask(&mut operator, "occupancy.set", &seven).await;
-    assert_eq!(answer["state"], "succeeded");
+    assert_eq!(answer["result"], seven, "{answer}");
     operator.publish(text).await;
     operator.nth_answer(&first, 2).await;
     let report = shop.ask(&mut operator, "status", &json!({})).await;

@@ -1,5 +1,5 @@
-//! A real mosquitto that is killed and stopped under load, over and over, with and without persistence: a subscriber
-//! of its own sees every event, each repetition with the same bytes.
+//! A real mosquitto that is killed and stopped under load, over and over, with and without persistence, and the outbox
+//! as it is on disk: a subscriber of its own sees every event, each repetition with the same bytes.
 //!
 //! A broker that is killed forgets who subscribed, so what it takes before the subscriber is back is lost behind the
 //! uplink's back. After such an end the box gets to the broker only once the subscriber is there; and the broker may
@@ -17,16 +17,18 @@ mod scale;
 #[path = "common/uplink_rig.rs"]
 mod uplink_rig;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use footfall::event::Stream;
-use footfall::outbox::Queue;
+use footfall::clock::{Clock, SystemClock};
+use footfall::event::{Body, DeviceAlarm, Draft, Identity, Sink, Stream};
+use footfall::outbox::{Options, Outbox, Queue};
 use footfall::uplink::LinkState;
 use gate::Gate;
-use memory_queue::MemoryQueue;
+use jiff::tz::TimeZone;
 use mosquitto::Mosquitto;
-use uplink_rig::{Rig, plain, subscriber, until, until_received};
+use uplink_rig::{NAMES, Rig, plain, subscriber, until, until_received};
 
 /// Between two lots of events.
 const LOAD_EVERY: Duration = Duration::from_millis(5);
@@ -42,6 +44,30 @@ async fn given_a_forgetful_broker_killed_and_stopped_under_load_every_event_arri
     restart_under_load(forgetful, false, scale::rounds(3, 50)).await;
 }
 
+fn open(dir: &Path) -> Outbox {
+    let [tenant, store, box_id] = NAMES;
+    let identity = Identity {
+        tenant: tenant.into(),
+        store: store.into(),
+        box_id: box_id.into(),
+        boot_id: "5f0c".into(),
+        zone: TimeZone::UTC,
+    };
+    let clock = Arc::new(SystemClock::new(true));
+    Outbox::open(Options::new(dir), identity, clock).unwrap().0
+}
+
+fn draft(size: usize) -> Draft {
+    Draft {
+        source: String::new(),
+        at: SystemClock::new(true).now(),
+        body: Body::DeviceAlarm(DeviceAlarm {
+            part: "load".into(),
+            message: "x".repeat(size),
+        }),
+    }
+}
+
 async fn restart_under_load(config: &str, persistent: bool, rounds: usize) {
     let seed = std::env::var("FOOTFALL_SEED").ok();
     let seed = seed.map_or_else(|| fastrand::u64(..), |seed| seed.parse().unwrap());
@@ -52,7 +78,8 @@ async fn restart_under_load(config: &str, persistent: bool, rounds: usize) {
     };
     let gate = Gate::start(broker.port()).await;
     let cloud = subscriber(broker.port(), None).await;
-    let queue = Arc::new(MemoryQueue::default());
+    let dir = tempfile::tempdir().unwrap();
+    let queue = Arc::new(open(dir.path()));
     let mut rig = Rig::start(
         &plain(format!("mqtt://127.0.0.1:{}", gate.port)),
         queue.clone(),
@@ -61,8 +88,12 @@ async fn restart_under_load(config: &str, persistent: bool, rounds: usize) {
         let (queue, mut random) = (queue.clone(), random.fork());
         async move {
             loop {
-                let stream = random.choice(Stream::ALL).unwrap();
-                queue.produce(stream, random.u64(1..20), random.usize(0..500));
+                let lot: Vec<_> = (0..random.u32(1..20))
+                    .map(|_| queue.submit(draft(random.usize(0..500))).unwrap())
+                    .collect();
+                for receipt in lot {
+                    receipt.await.unwrap();
+                }
                 tokio::time::sleep(LOAD_EVERY).await;
             }
         }
@@ -93,7 +124,9 @@ async fn restart_under_load(config: &str, persistent: bool, rounds: usize) {
     }
     load.abort();
     let _ = load.await;
-    rig.until_delivered().await;
+    let pending = || -> u64 { Stream::ALL.iter().map(|s| queue.stat(*s).pending).sum() };
+    rig.until("everything is acknowledged", |_| pending() == 0)
+        .await;
     let produced = Stream::ALL
         .map(|stream| queue.stat(stream).last)
         .iter()

@@ -177,7 +177,7 @@ pub(super) fn open(
                 config: config(live),
             }),
             Arc::new(OccupancySet {
-                set: Arc::new(move |value| occupancy.set_occupancy(value)),
+                set: Arc::new(move |place, value| occupancy.set_occupancy(place, value)),
             }),
             Arc::new(OutboxResend {
                 queue: Arc::new(live.outbox.clone()),

@@ -271,12 +271,13 @@ impl Sources {
         super::metrics::render(&self.report())
     }
 
-    /// From now on `value` people are inside the first place, and the crossings that follow count from there. Blocks.
+    /// From now on `value` people are inside `place` (`None`: the first), and the crossings that follow count from there;
+    /// false when there is no such place. Blocks.
     ///
     /// # Errors
     /// It cannot be stored; it then holds until a restart.
-    pub fn set_occupancy(&self, value: u64) -> std::io::Result<()> {
-        self.today.set_inside(None, value).map(drop)
+    pub fn set_occupancy(&self, place: Option<&str>, value: u64) -> std::io::Result<bool> {
+        self.today.set_inside(place, value)
     }
 
     fn outbox(&self) -> OutboxReport {

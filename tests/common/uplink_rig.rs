@@ -1,4 +1,4 @@
-//! An uplink with an outbox in memory, and a subscriber in the place of the cloud.
+//! An uplink with an outbox (mostly one in memory), and a subscriber in the place of the cloud.
 
 #![allow(dead_code)] // each test file uses its own part
 
@@ -8,6 +8,7 @@ use std::time::Duration;
 use footfall::clock::{SharedClock, SystemClock};
 use footfall::config::schema;
 use footfall::event::Identity;
+use footfall::outbox::Queue;
 use footfall::uplink::desk::Desk;
 use footfall::uplink::subscriber::{Seen, Subscriber, Subscription};
 use footfall::uplink::{Birth, LinkStatus, QueueClosed, Settings, Uplink};
@@ -23,22 +24,22 @@ pub const BASE: &str = "footfall/v1/acme/shop-7/box-0042";
 /// Far more than any of it takes, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-pub struct Rig {
-    pub queue: Arc<MemoryQueue>,
+pub struct Rig<Q = MemoryQueue> {
+    pub queue: Arc<Q>,
     pub status: watch::Receiver<LinkStatus>,
     stop: watch::Sender<bool>,
     task: JoinHandle<Result<(), QueueClosed>>,
 }
 
-impl Rig {
-    pub fn start(config: &schema::Uplink, queue: Arc<MemoryQueue>) -> Self {
+impl<Q: Queue + 'static> Rig<Q> {
+    pub fn start(config: &schema::Uplink, queue: Arc<Q>) -> Self {
         let clock = Arc::new(SystemClock::new(true));
         Self::start_with(config, queue, clock, Duration::from_secs(30))
     }
 
     pub fn start_with(
         config: &schema::Uplink,
-        queue: Arc<MemoryQueue>,
+        queue: Arc<Q>,
         clock: SharedClock,
         grace: Duration,
     ) -> Self {
@@ -48,7 +49,7 @@ impl Rig {
     /// With other names of tenant, store and box, and with somebody who takes commands.
     pub fn start_as(
         config: &schema::Uplink,
-        queue: Arc<MemoryQueue>,
+        queue: Arc<Q>,
         names: [&str; 3],
         desk: Option<Arc<dyn Desk>>,
     ) -> Self {
@@ -58,7 +59,7 @@ impl Rig {
 
     fn start_full(
         config: &schema::Uplink,
-        queue: Arc<MemoryQueue>,
+        queue: Arc<Q>,
         clock: SharedClock,
         grace: Duration,
         [tenant, store, box_id]: [&str; 3],
@@ -103,15 +104,6 @@ impl Rig {
         until(&mut self.status, what, wanted).await
     }
 
-    /// Waits until the outbox has nothing left.
-    pub async fn until_delivered(&self) {
-        let mut acks = self.queue.acks();
-        until(&mut acks, "everything is acknowledged", |_| {
-            self.queue.pending() == 0
-        })
-        .await;
-    }
-
     /// Ends as a power cut would: without a goodbye.
     pub fn vanish(self) {
         self.task.abort();
@@ -130,6 +122,17 @@ impl Rig {
         let ended = tokio::time::timeout(PATIENCE, self.task).await;
         ended.expect("the uplink stops").unwrap().unwrap();
         self.status.borrow().clone()
+    }
+}
+
+impl Rig {
+    /// Waits until the outbox has nothing left.
+    pub async fn until_delivered(&self) {
+        let mut acks = self.queue.acks();
+        until(&mut acks, "everything is acknowledged", |_| {
+            self.queue.pending() == 0
+        })
+        .await;
     }
 }
 

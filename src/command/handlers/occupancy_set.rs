@@ -1,5 +1,5 @@
-//! `occupancy.set`: how many people are inside at this moment, `{"value": 12}`. The box counts on from there until local
-//! midnight. Not done again after a restart: by then others may have come.
+//! `occupancy.set`: how many people are inside a place at this moment, `{"value": 12, "place": "shop"}`. The box counts on
+//! from there until the place is emptied for the night. Not done again after a restart: by then others may have come.
 
 use std::io;
 use std::sync::Arc;
@@ -16,14 +16,15 @@ const MOST: u64 = 100_000;
 
 /// See the module.
 pub struct OccupancySet {
-    /// Sets it for today, durably. Blocks.
-    pub set: Arc<dyn Fn(u64) -> io::Result<()> + Send + Sync>,
+    /// Sets it for today, durably, in the place of that id, or in the first; false when there is none of that id. Blocks.
+    pub set: Arc<dyn Fn(Option<&str>, u64) -> io::Result<bool> + Send + Sync>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Args {
     value: u64,
+    place: Option<String>,
 }
 
 impl Handler for OccupancySet {
@@ -40,20 +41,31 @@ impl Handler for OccupancySet {
 
     fn run(&self, mut call: Call) -> Work<'_> {
         Box::pin(async move {
-            let Args { value } = call.arguments()?;
+            let Args { value, place } = call.arguments()?;
             if value > MOST {
                 let message = format!("args.value: expected 0 to {MOST} people");
                 return Err(Trouble::rejected("args", message));
             }
             let set = Arc::clone(&self.set);
-            let stored = spawn_blocking(move || set(value)).await;
-            stored
+            let wanted = place.clone();
+            let stored = spawn_blocking(move || set(wanted.as_deref(), value)).await;
+            let known = stored
                 .unwrap_or_else(|why| Err(io::Error::other(why)))
                 .map_err(|why| {
                     let message = format!("it is set until the next restart, but cannot be stored: {why}; check the box's disk");
                     Trouble::failed("storage", message)
                 })?;
-            Ok(json!({"value": value}))
+            match (known, place) {
+                (true, None) => Ok(json!({"value": value})),
+                (true, Some(place)) => Ok(json!({"value": value, "place": place})),
+                (false, place) => {
+                    let place = place.unwrap_or_default();
+                    let message = format!(
+                        "args.place: there is no place {place:?} in the config; leave it out for the first"
+                    );
+                    Err(Trouble::rejected("args", message))
+                }
+            }
         })
     }
 }

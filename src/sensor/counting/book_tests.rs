@@ -255,3 +255,54 @@ fn a_restart_makes_two_shorter_intervals_and_nothing_counts_twice() {
     assert_eq!(entered, 2);
     assert!(seconds < 40.0, "{seconds}");
 }
+
+#[test]
+fn a_jump_of_the_wall_clock_loses_no_crossing_and_changes_no_stay() {
+    let jumps = [
+        "2026-11-21T12:00:31Z",      // a second forward
+        "2026-11-21T11:58:00Z",      // minutes back
+        "2026-11-22T12:00:00Z",      // a day forward
+        "2026-11-20T12:00:00Z",      // two days back
+        "1970-01-01T00:00:05Z",      // a clock without a battery
+        "2026-11-21T12:00:59.9995Z", // to the end of a minute
+    ];
+    for jump in jumps {
+        let mut rig = Rig::new("2026-11-21T12:00:00Z");
+        rig.shop(320.0, 50, 0);
+        // The clock is set while somebody stands at the shelf, long since over the line.
+        let mut x = 60.0;
+        while x < 330.0 {
+            rig.frame(&[(x, 0)]);
+            x += 8.0;
+        }
+        (0..25).for_each(|_| rig.frame(&[(x, 0)]));
+        rig.clock.set_wall(jump.parse().unwrap(), true);
+        (0..25).for_each(|_| rig.frame(&[(x, 0)]));
+        while x < 660.0 {
+            rig.frame(&[(x, 0)]);
+            x += 8.0;
+        }
+        rig.shop(320.0, 50, 0);
+        let told = rig.close();
+        assert_eq!(only!(told, LineCrossed).len(), 3, "{jump}");
+        let lines = only!(told, LineInterval);
+        let crossed: u64 = lines.iter().map(|one| one.inward + one.outward).sum();
+        assert_eq!(crossed, 3, "{jump}: {lines:?}");
+        let moment = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+        for one in &lines {
+            let length = moment(&one.to).duration_since(moment(&one.from));
+            let length = length.as_secs_f64();
+            assert!((0.0..=61.0).contains(&length), "{jump}: {one:?}");
+        }
+        // Every stay at the shelf is as long as it was, five seconds and the way through.
+        let stays: Vec<_> = only!(told, ZoneLeft)
+            .into_iter()
+            .filter(|one| one.zone == "shelf")
+            .collect();
+        assert_eq!(stays.len(), 3, "{jump}");
+        assert!(
+            stays.iter().all(|one| (5.0..9.0).contains(&one.dwell_s)),
+            "{jump}: {stays:?}"
+        );
+    }
+}
