@@ -149,7 +149,7 @@ impl World {
                     clock: Arc::clone(&clock),
                 }),
                 Arc::new(OccupancySet {
-                    set: Arc::new(|_| Ok(())),
+                    set: Arc::new(|_, _| Ok(true)),
                 }),
                 probe("echo", false, false),
                 probe("hold", false, true),
