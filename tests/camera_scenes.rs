@@ -74,7 +74,7 @@ fn fourteen_people_on_a_bus_are_counted_from_above_without_any_model() {
     assert_eq!(summary["quality"]["status"], "ok", "{summary}");
 }
 
-/// A config that counts on a grid of lines with a light model.
+/// A config that counts on a grid of lines, and visits to the middle, with a light model.
 fn grid(gate: &str) -> String {
     let mut text = format!(
         "[device]\ntenant = \"t\"\nstore = \"s\"\nbox = \"b\"\n\n[[camera]]\nid = \"c\"\nfile = \"x\"\n\
@@ -89,7 +89,7 @@ fn grid(gate: &str) -> String {
             text += &format!("[[camera.line]]\nid = \"{id}\"\npoints = {points}\n");
         }
     }
-    text
+    text + "[[camera.zone]]\nid = \"middle\"\ndwell_s = 2\npoints = [[0.25, 0.25], [0.75, 0.25], [0.75, 0.75], [0.25, 0.75]]\n"
 }
 
 #[test]
@@ -135,6 +135,11 @@ fn no_crossing_is_lost_behind_the_gate_on_any_recording() {
             found.remove(place);
         }
         assert!(found.is_empty(), "{clip}: only behind the gate: {found:?}");
+        let visits = |summary: &Value| {
+            let zone = &summary["zones"]["middle"];
+            ["entered", "left", "dwelled"].map(|key| zone[key].as_u64().unwrap())
+        };
+        assert_eq!(visits(&with), visits(&without), "{clip}");
     }
 }
 

@@ -39,6 +39,28 @@ fn a_good_config_is_read_with_its_defaults_and_paths_beside_the_file() {
     assert_eq!(loaded.sha256.len(), 64);
 }
 
+#[test]
+fn every_example_is_a_good_config_without_warnings() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-config");
+    let examples = std::fs::read_dir(root.join("examples")).unwrap();
+    let examples: Vec<_> = examples.map(|entry| entry.unwrap().path()).collect();
+    assert!(examples.len() >= 4, "{examples:?}");
+    for path in examples {
+        let loaded = load(&path).unwrap_or_else(|why| panic!("{why}"));
+        let advice = crate::config::advice(&loaded.config);
+        assert!(
+            advice.is_empty() || path.ends_with("one-by-one.toml"),
+            "{}: {advice:?}",
+            path.display()
+        );
+    }
+    let floor = load(&root.join("examples/shop-floor.toml")).unwrap().config;
+    let camera = &floor.camera[0];
+    assert!(camera.line[0].points.len() > 2 && camera.zone.len() > 1);
+    assert!(!camera.mask.is_empty() && camera.idle_fps.is_some());
+    assert!(camera.min_moving_share > 0.0 && floor.place.len() == 1);
+}
+
 /// Each broken config: what is replaced by what, and the one line it must give.
 #[test]
 fn each_broken_config_gives_its_one_clear_line() {

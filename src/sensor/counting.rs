@@ -37,6 +37,8 @@ use crate::words::Words;
 const LOOK_UP: Duration = Duration::from_millis(250);
 /// A camera without a frame for so long is lost.
 const LOST_AFTER: Duration = Duration::from_secs(10);
+/// A fault of the source is over when there was none for so long: a loose plug is one fault, not fifty.
+const SETTLED_AFTER: Duration = Duration::from_secs(3);
 /// A capturing thread that was asked to end has so long before it is left behind.
 const CAPTURE_ENDS_WITHIN: Duration = Duration::from_secs(2);
 /// Wait before a source is opened again; doubled each time up to [`LONGEST_WAIT`].
@@ -95,6 +97,7 @@ impl Sensor for CountingCamera {
             pipeline,
             book,
             state: CameraState::Lost,
+            troubled_at: None,
         };
         let mut wait = FIRST_WAIT;
         let result = loop {
@@ -212,6 +215,11 @@ impl CountingCamera {
                         self.trouble(shift, CameraState::Frozen, words::frozen());
                         continue;
                     }
+                    if shift.state == CameraState::Frozen
+                        && still.as_ref().is_some_and(Frozen::repeats)
+                    {
+                        shift.troubled_at = Some(now.boot);
+                    }
                     self.look_at(&mut frame, now, dropped, shift)?;
                     self.live.fps.set(rate.frame(now.boot));
                     effort.add_to(&self.live.cpu_ms);
@@ -264,8 +272,7 @@ impl CountingCamera {
         let state = shift.pipeline.view().state();
         if !failed {
             self.preview.offer(frame, &shift.pipeline);
-            shift.state = state;
-            self.say(state, words::seen(state));
+            self.seen(state, now, shift);
         }
         // A picture that shows nothing is no coverage.
         if !state.blind() {
@@ -321,7 +328,20 @@ impl CountingCamera {
 
     fn trouble(&self, shift: &mut Shift, state: CameraState, words: Words) {
         shift.state = state;
+        shift.troubled_at = Some(self.house.clock.now().boot);
         self.say(state, words);
+    }
+
+    /// A picture came, and this is what it tells of the camera.
+    fn seen(&self, state: CameraState, now: Stamp, shift: &mut Shift) {
+        let since = |then| now.boot.saturating_sub(then);
+        if shift
+            .troubled_at
+            .is_none_or(|then| since(then) >= SETTLED_AFTER)
+        {
+            shift.state = state;
+            self.say(state, words::seen(state));
+        }
     }
 
     /// Shows, logs and announces a state that is new.
@@ -355,6 +375,8 @@ struct Shift {
     pipeline: Pipeline,
     book: Book,
     state: CameraState,
+    /// When the source or the detector was last at fault, since boot.
+    troubled_at: Option<Duration>,
 }
 
 #[derive(Default)]

@@ -13,13 +13,18 @@ pub struct Frozen {
     after: Duration,
     /// Checksum and time of the first of the pictures that are all the same.
     first: Option<(u32, Duration)>,
+    repeats: bool,
 }
 
 impl Frozen {
     /// `after`: how long the same picture is tolerated.
     #[must_use]
     pub const fn new(after: Duration) -> Self {
-        Self { after, first: None }
+        Self {
+            after,
+            first: None,
+            repeats: false,
+        }
     }
 
     /// One more picture; returns whether the camera is frozen. Costs one pass over the pixels with the processor's own
@@ -27,12 +32,22 @@ impl Frozen {
     pub fn sees(&mut self, frame: &Frame) -> bool {
         let sum = crc32c::crc32c(&frame.rgb);
         match self.first {
-            Some((same, since)) if same == sum => frame.at.saturating_sub(since) >= self.after,
+            Some((same, since)) if same == sum => {
+                self.repeats = true;
+                frame.at.saturating_sub(since) >= self.after
+            }
             _ => {
                 self.first = Some((sum, frame.at));
+                self.repeats = false;
                 false
             }
         }
+    }
+
+    /// Whether the latest picture was the one before again.
+    #[must_use]
+    pub const fn repeats(&self) -> bool {
+        self.repeats
     }
 }
 

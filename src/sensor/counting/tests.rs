@@ -152,6 +152,66 @@ fn a_picture_that_freezes_is_announced_ends_the_coverage_and_is_taken_back_when_
 }
 
 #[test]
+fn a_picture_that_moves_now_and_then_is_one_fault_until_it_has_settled() {
+    let (clock, sink) = (clock(), Arc::new(Collected::default()));
+    let source_clock = Arc::clone(&clock);
+    // A picture that moves every fifteen seconds only, and then every second.
+    let stutter = (0..10).flat_map(|step| [100 + step; 15]);
+    let brightness: Vec<u8> = stutter.chain(120..130).collect();
+    let mut camera = camera(
+        &clock,
+        &sink,
+        Box::new(move |_| {
+            Ok(Box::new(Script {
+                clock: Arc::clone(&source_clock),
+                brightness: brightness.clone(),
+                index: 0,
+            }))
+        }),
+    );
+    camera.run(&Stop::default()).unwrap();
+    let events: Vec<Body> = sink.take().into_iter().map(|draft| draft.body).collect();
+    let (ok, frozen) = (CameraState::Ok, CameraState::Frozen);
+    assert_eq!(states(&events), [ok, frozen, ok]);
+}
+
+#[test]
+fn a_night_is_in_its_intervals_and_is_no_coverage() {
+    let (clock, sink) = (clock(), Arc::new(Collected::default()));
+    let source_clock = Arc::clone(&clock);
+    let brightness: Vec<u8> = (0..30)
+        .map(|step| 100 + step)
+        .chain((0..90).map(|step| 2 + step % 2))
+        .chain((0..30).map(|step| 100 + step))
+        .collect();
+    let mut camera = camera(
+        &clock,
+        &sink,
+        Box::new(move |_| {
+            Ok(Box::new(Script {
+                clock: Arc::clone(&source_clock),
+                brightness: brightness.clone(),
+                index: 0,
+            }))
+        }),
+    );
+    camera.run(&Stop::default()).unwrap();
+    let events: Vec<Body> = sink.take().into_iter().map(|draft| draft.body).collect();
+    let (ok, dark) = (CameraState::Ok, CameraState::Dark);
+    assert_eq!(states(&events), [ok, dark, ok]);
+    let quality = |body: &Body| match body {
+        Body::LineInterval(interval) => Some(interval.quality.clone()),
+        _ => None,
+    };
+    let intervals: Vec<_> = events.iter().filter_map(quality).collect();
+    let said: Vec<_> = intervals.iter().map(|quality| quality.status).collect();
+    assert_eq!(said, [dark, dark, ok]);
+    // Until the fifth dark second nobody can know, and the light is believed after three.
+    assert!((0.5..0.65).contains(&intervals[0].uptime_ratio));
+    assert!(intervals[1].uptime_ratio < 0.05, "{intervals:?}");
+}
+
+#[test]
 fn a_recording_may_stand_still() {
     let (clock, sink) = (clock(), Arc::new(Collected::default()));
     let source_clock = Arc::clone(&clock);

@@ -273,3 +273,86 @@ fn nothing_behind_a_mask_reaches_the_detector_the_background_or_the_preview() {
         }
     }
 }
+
+/// Finds boxes wherever it likes, beyond the picture too.
+struct Wild(fastrand::Rng);
+
+impl Detector for Wild {
+    fn detect(&mut self, _: &Frame, out: &mut Vec<Detection>) -> Result<(), VisionError> {
+        out.clear();
+        for _ in 0..self.0.usize(0..4) {
+            let (x0, y0) = (self.0.f32() * 900.0 - 100.0, self.0.f32() * 900.0 - 100.0);
+            out.push(Detection {
+                rect: Rect {
+                    x0,
+                    y0,
+                    x1: x0 + self.0.f32() * 200.0,
+                    y1: y0 + self.0.f32() * 200.0,
+                },
+                score: self.0.f32(),
+                class: self.0.u16(..),
+            });
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn pictures_of_any_size_and_time_are_no_panic_and_nothing_grows() {
+    let sizes = [
+        (0, 0),
+        (1, 1),
+        (1, 640),
+        (640, 1),
+        (2, 3),
+        (96, 64),
+        (97, 63),
+        (320, 240),
+        (2000, 2),
+    ];
+    for seed in 0..4 {
+        println!("seed {seed}");
+        let mut random = fastrand::Rng::with_seed(seed);
+        let view = ViewSettings {
+            gate: random.bool(),
+            min_moving_share: if random.bool() { 0.4 } else { 0.0 },
+            min_area: 0.001,
+            masks: vec![vec![[0.2, 0.0], [0.9, 0.5], [0.1, 1.0]]],
+            ..ViewSettings::default()
+        };
+        let detector = (seed % 2 == 0).then(|| Box::new(Wild(random.fork())) as _);
+        let mut pipeline = Pipeline::new(detector, settings(view));
+        let (mut ms, mut size) = (0_u64, (96, 64));
+        for index in 0..200 {
+            if random.u8(0..8) == 0 {
+                size = *random.choice(sizes.iter()).unwrap();
+            }
+            ms = match random.u8(0..30) {
+                0 => ms.saturating_sub(random.u64(0..5000)),
+                1 => ms + random.u64(0..100_000),
+                _ => ms + random.u64(0..300),
+            };
+            let bytes = (size.0 * size.1 * 3) as usize;
+            // Now and then the bytes are not those of the size.
+            let bytes = match random.u8(0..20) {
+                0 => random.usize(0..=bytes),
+                _ => bytes,
+            };
+            let mut rgb = vec![random.u8(..); bytes];
+            let noisy = random.usize(0..=bytes.min(9000));
+            random.fill(&mut rgb[..noisy]);
+            let mut frame = Frame {
+                width: size.0,
+                height: size.1,
+                rgb,
+                at: Duration::from_millis(ms),
+                index,
+            };
+            pipeline.process(&mut frame).unwrap();
+            // At most some new ones on every picture of the latest seconds.
+            assert!(pipeline.tracker().tracks().len() <= 400, "seed {seed}");
+        }
+        pipeline.finish(Duration::from_millis(ms + 10_000));
+        assert_eq!(pipeline.tracker().tracks().len(), 0, "seed {seed}");
+    }
+}

@@ -118,10 +118,13 @@ impl Monitor {
     }
 }
 
-/// Pictures a second over the latest [`RATE_OVER`].
+/// Pictures a second over the latest [`RATE_OVER`], its longest gap left out: a camera that was away for a while and is
+/// back is not slow.
 #[derive(Clone, Debug, Default)]
 struct Rate {
     since: Option<Duration>,
+    latest: Duration,
+    longest_gap: Duration,
     frames: u32,
     fps: Option<f32>,
 }
@@ -130,14 +133,20 @@ impl Rate {
     /// One more picture; the rate, once it is known.
     fn frame(&mut self, at: Duration) -> Option<f32> {
         let since = *self.since.get_or_insert(at);
-        match at.checked_sub(since) {
-            Some(elapsed) if elapsed >= RATE_OVER => {
-                self.fps = Some(self.frames as f32 / elapsed.as_secs_f32());
-                (self.since, self.frames) = (Some(at), 0);
-            }
-            Some(_) => {}
+        if at < since.max(self.latest) {
             // The source's time began anew.
-            None => *self = Self::default(),
+            *self = Self::default();
+            return None;
+        }
+        if self.frames > 0 {
+            self.longest_gap = self.longest_gap.max(at - self.latest);
+        }
+        self.latest = at;
+        let elapsed = at - since;
+        if elapsed >= RATE_OVER {
+            let counted = elapsed.saturating_sub(self.longest_gap).as_secs_f32();
+            self.fps = (self.frames > 1).then(|| (self.frames - 1) as f32 / counted.max(0.001));
+            (self.since, self.frames, self.longest_gap) = (Some(at), 0, Duration::ZERO);
         }
         self.frames += 1;
         self.fps

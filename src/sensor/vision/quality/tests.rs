@@ -166,6 +166,20 @@ fn too_few_pictures_a_second_are_said_and_enough_of_them_are_not() {
 }
 
 #[test]
+fn a_camera_that_was_away_for_a_while_is_not_slow_when_it_is_back() {
+    let home = scene(5, (40, 40));
+    let mut feed = Feed::new(3.0);
+    for away in [9, 70] {
+        for seconds in [7, 22] {
+            assert_eq!(feed.shows(seconds, 4, |at| home[at]), CameraState::Ok);
+            feed.now += Duration::from_secs(away);
+        }
+    }
+    assert_eq!(feed.shows(22, 4, |at| home[at]), CameraState::Ok);
+    assert_eq!(feed.said, [(0, CameraState::Ok)]);
+}
+
+#[test]
 fn a_scene_without_edges_and_pictures_of_any_size_are_no_faults() {
     let mut feed = Feed::new(0.0);
     assert_eq!(feed.shows(60, 2, |_| 128), CameraState::Ok);
