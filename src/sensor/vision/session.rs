@@ -80,7 +80,8 @@ impl OnnxDetector {
             .run(ort::inputs![feed.tensor()])
             .map(|outputs| outcome::offered(&outputs))
             .map_err(|error| unfit(format!("the first inference fails: {error}")))?;
-        let head = Head::fit(&manifest.wish(), &outputs).map_err(|misfit| unfit(misfit.to_string()))?;
+        let head =
+            Head::fit(&manifest.wish(), &outputs).map_err(|misfit| unfit(misfit.to_string()))?;
         let classes = head.classes();
         let beyond = |(_, class): &(&String, &u16)| usize::from(**class) >= classes;
         if let Some((name, class)) = manifest.classes.iter().find(beyond) {

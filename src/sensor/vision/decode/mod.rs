@@ -118,13 +118,7 @@ impl Head {
     /// Appends to `out` the boxes of the `wanted` classes with a score of at least `floor`, in pixels of
     /// the model's input, unclipped, in the order of the outputs. A cell belongs to its likeliest class.
     /// `outputs` are those of [`Self::used`].
-    pub fn decode(
-        &self,
-        outputs: &[&[f32]],
-        floor: f32,
-        wanted: &[u16],
-        out: &mut Vec<Detection>,
-    ) {
+    pub fn decode(&self, outputs: &[&[f32]], floor: f32, wanted: &[u16], out: &mut Vec<Detection>) {
         self.decode.decode(outputs, &Sieve { floor, wanted }, out);
     }
 }

@@ -204,7 +204,12 @@ impl Decode for NanoDet {
         };
         for ((level, scores), distances) in self.levels.iter().zip(scores).zip(distances) {
             let scores = scores.chunks_exact(self.classes);
-            self.level(*level, scores.zip(distances.chunks_exact(sides)), sieve, out);
+            self.level(
+                *level,
+                scores.zip(distances.chunks_exact(sides)),
+                sieve,
+                out,
+            );
         }
     }
 }
@@ -222,7 +227,7 @@ mod tests {
 
     /// The distribution that is all at `distance`.
     fn sure(distance: usize) -> [f32; BINS] {
-        let mut values = [-50.0; BINS];
+        let mut values = [-200.0; BINS];
         values[distance] = 0.0;
         values
     }
@@ -235,7 +240,12 @@ mod tests {
         sides: [usize; 4],
     ) -> Vec<(Vec<i64>, Vec<f32>)> {
         let empty = |values: usize| {
-            CELLS.map(|cells| (vec![1, cells as i64, values as i64], vec![0.0; cells * values]))
+            CELLS.map(|cells| {
+                (
+                    vec![1, cells as i64, values as i64],
+                    vec![0.0; cells * values],
+                )
+            })
         };
         let (mut all, mut distances) = (empty(CLASSES), empty(4 * BINS));
         all[level].1[cell * CLASSES..][..CLASSES].copy_from_slice(&scores);
@@ -249,9 +259,7 @@ mod tests {
         let (scores, distances) = apart.split_at(3);
         let mut rows = Vec::new();
         for ((_, scores), (_, distances)) in scores.iter().zip(distances) {
-            for (scores, distances) in
-                (scores.chunks(CLASSES)).zip(distances.chunks(4 * BINS))
-            {
+            for (scores, distances) in (scores.chunks(CLASSES)).zip(distances.chunks(4 * BINS)) {
                 rows.extend_from_slice(scores);
                 rows.extend_from_slice(distances);
             }
@@ -266,7 +274,11 @@ mod tests {
             .map(|&index| apart[index].1.as_slice())
             .collect();
         let found = boxes(&fitted, &values, wanted);
-        let one = head(Decoder::Nanodet, (64, 32), &[&[1, 42, (CLASSES + 4 * BINS) as i64]]);
+        let one = head(
+            Decoder::Nanodet,
+            (64, 32),
+            &[&[1, 42, (CLASSES + 4 * BINS) as i64]],
+        );
         let mut ordered = apart.to_vec();
         ordered.sort_by_key(|(shape, _)| (shape[2], -shape[1]));
         assert_eq!(boxes(&one.unwrap(), &[&together(&ordered)], wanted), found);
@@ -320,7 +332,12 @@ mod tests {
 
     #[test]
     fn values_that_are_not_finite_and_short_outputs_are_dropped() {
-        for (broken, value) in [(0, f32::NAN), (0, f32::INFINITY), (3, f32::NAN), (3, f32::INFINITY)] {
+        for (broken, value) in [
+            (0, f32::NAN),
+            (0, f32::INFINITY),
+            (3, f32::NAN),
+            (3, f32::INFINITY),
+        ] {
             let mut outputs = outputs(0, 0, [0.6, 0.0, 0.0], [1; 4]);
             outputs[broken].1[0] = value;
             assert!(decode(&outputs, &[0, 1, 2]).is_empty(), "{broken} {value}");

@@ -87,10 +87,12 @@ pub(super) fn several(
     let candidates = named(wish, outputs)?;
     let shape = |index: &usize| outputs.get(*index).map(sides);
     let shapes: Vec<Vec<usize>> = candidates.iter().filter_map(shape).collect();
-    Ok(fit(&shapes, !wish.names.is_empty()).map(|(decode, places)| {
-        let index = |place: usize| candidates.get(place).copied();
-        (decode, places.into_iter().filter_map(index).collect())
-    }))
+    Ok(
+        fit(&shapes, !wish.names.is_empty()).map(|(decode, places)| {
+            let index = |place: usize| candidates.get(place).copied();
+            (decode, places.into_iter().filter_map(index).collect())
+        }),
+    )
 }
 
 /// The outputs that may be read, in the order of their names in the manifest.
@@ -103,7 +105,10 @@ fn named(wish: &Wish<'_>, outputs: &[Output]) -> Result<Vec<usize>, Misfit> {
         let place = outputs.iter().position(|output| output.name == *name);
         place.ok_or_else(|| Misfit {
             key: "outputs",
-            why: format!("there is no {name:?}, the model has {}", list(&all, outputs)),
+            why: format!(
+                "there is no {name:?}, the model has {}",
+                list(&all, outputs)
+            ),
         })
     };
     wish.names.iter().take(MAX_OUTPUTS).map(place).collect()

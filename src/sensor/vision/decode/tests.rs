@@ -59,22 +59,46 @@ fn a_head_fits_only_outputs_of_its_familys_shape_and_says_what_there_is_instead(
         (
             Decoder::Yolox,
             "yolox reads an output of 1×2100×(5 + classes)",
-            [&[1, 2099, 85][..], &[1, 2100, 5], &[2, 2100, 85], &[1, 85, 20, 20], &[]],
+            [
+                &[1, 2099, 85][..],
+                &[1, 2100, 5],
+                &[2, 2100, 85],
+                &[1, 85, 20, 20],
+                &[],
+            ],
         ),
         (
             Decoder::Fastestdet,
             "fastestdet reads an output of 1×(5 + classes)×rows×columns",
-            [&[1, 85, 20], &[1, 5, 20, 20], &[1, 85, 0, 20], &[1, 2100, 85], &[-1, 85, 20, 20]],
+            [
+                &[1, 85, 20],
+                &[1, 5, 20, 20],
+                &[1, 85, 0, 20],
+                &[1, 2100, 85],
+                &[-1, 85, 20, 20],
+            ],
         ),
         (
             Decoder::Yolov8,
             "yolov8 reads an output of 1×(4 + classes)×2100 or 1×2100×(4 + classes)",
-            [&[1, 84, 2099], &[1, 4, 2100], &[1, 2100, 4], &[1, 84, 8400], &[2, 84, 2100]],
+            [
+                &[1, 84, 2099],
+                &[1, 4, 2100],
+                &[1, 2100, 4],
+                &[1, 84, 8400],
+                &[2, 84, 2100],
+            ],
         ),
         (
             Decoder::Nanodet,
             "nanodet reads an output of 1×2100×(classes + 32), or apart",
-            [&[1, 2100, 32], &[1, 2099, 112], &[1, 112, 2100], &[1, 1600, 80], &[1, 1600, 32]],
+            [
+                &[1, 2100, 32],
+                &[1, 2099, 112],
+                &[1, 112, 2100],
+                &[1, 1600, 80],
+                &[1, 1600, 32],
+            ],
         ),
     ] {
         for shape in wrong {
@@ -97,12 +121,21 @@ fn of_several_outputs_the_one_that_fits_is_read_and_a_choice_is_the_manifests() 
     let only = head(Decoder::Yolox, (320, 320), &shapes[..2]).unwrap();
     assert_eq!(only.used(), [1]);
     let text = refusal(Decoder::Yolox, &shapes, &[]);
-    assert!(text.starts_with("outputs: name the one to read as yolox"), "{text}");
-    assert!(text.contains("b (float32 1×2100×6), c (float32 1×2100×85)"), "{text}");
+    assert!(
+        text.starts_with("outputs: name the one to read as yolox"),
+        "{text}"
+    );
+    assert!(
+        text.contains("b (float32 1×2100×6), c (float32 1×2100×85)"),
+        "{text}"
+    );
     let text = refusal(Decoder::Yolox, &shapes, &["a"]);
     assert!(text.ends_with("the model has a (float32 1×10)"), "{text}");
     let text = refusal(Decoder::Yolox, &shapes, &["d"]);
-    assert!(text.starts_with("outputs: there is no \"d\", the model has a (float32 1×10), b"), "{text}");
+    assert!(
+        text.starts_with("outputs: there is no \"d\", the model has a (float32 1×10), b"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -118,7 +151,10 @@ fn six_outputs_are_found_by_shape_unless_as_many_classes_as_distances_leave_a_ch
     assert!(text.contains("named in `outputs`"), "{text}");
     let names = ["a", "c", "e", "b", "d", "f"];
     let named = fit(32, &names).unwrap();
-    assert_eq!((named.used(), named.classes()), (&[0, 2, 4, 1, 3, 5][..], 32));
+    assert_eq!(
+        (named.used(), named.classes()),
+        (&[0, 2, 4, 1, 3, 5][..], 32)
+    );
     assert!(fit(80, &["b", "d", "f", "a", "c", "e"]).is_err());
 }
 

@@ -51,9 +51,8 @@ impl Decode for Yolox {
             let pixels = stride as f32;
             for row in 0..height / stride {
                 for column in 0..width / stride {
-                    let Some(
-                        &[dx, dy, log_width, log_height, object, ref scores @ ..],
-                    ) = cells.next()
+                    let Some(&[dx, dy, log_width, log_height, object, ref scores @ ..]) =
+                        cells.next()
                     else {
                         return;
                     };

@@ -116,4 +116,3 @@ pub(super) fn is_name(text: &str) -> bool {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte)
         })
 }
-

@@ -44,9 +44,8 @@ impl Feed {
                 only.dtype()
             ));
         };
-        check(input, *ty, shape).map_err(|misfit| {
-            format!("{misfit} (input {}, {ty} {})", only.name(), times(shape))
-        })?;
+        check(input, *ty, shape)
+            .map_err(|misfit| format!("{misfit} (input {}, {ty} {})", only.name(), times(shape)))?;
         let shape = [1, 3, i64::from(input.height), i64::from(input.width)];
         let length = 3 * input.width as usize * input.height as usize;
         let (kind, tensor) = match ty {
@@ -95,13 +94,19 @@ impl Feed {
             }
             Kind::Float16 => {
                 let placement = letterbox.fill(frame, &mut self.values)?;
-                let (_, tensor) = self.tensor.try_extract_tensor_mut::<f16>().map_err(in_words)?;
+                let (_, tensor) = self
+                    .tensor
+                    .try_extract_tensor_mut::<f16>()
+                    .map_err(in_words)?;
                 tensor.convert_from_f32_slice(&self.values);
                 Ok(placement)
             }
             Kind::Uint8 => {
                 let placement = letterbox.fill(frame, &mut self.values)?;
-                let (_, tensor) = self.tensor.try_extract_tensor_mut::<u8>().map_err(in_words)?;
+                let (_, tensor) = self
+                    .tensor
+                    .try_extract_tensor_mut::<u8>()
+                    .map_err(in_words)?;
                 for (byte, grey) in tensor.iter_mut().zip(&self.values) {
                     *byte = *grey as u8; // whole grey levels, as `check` has seen to
                 }
@@ -137,7 +142,10 @@ fn check(input: &Input, ty: TensorElementType, shape: &[i64]) -> Result<(), Misf
         _ => return misfit("file", "the model must take float32, float16 or uint8"),
     }
     let &[batch, channels, height, width] = shape else {
-        return misfit("input", "the model must take four dimensions, 1×3×height×width");
+        return misfit(
+            "input",
+            "the model must take four dimensions, 1×3×height×width",
+        );
     };
     let differs = |is: i64, want: u32| is >= 0 && is != i64::from(want);
     if differs(channels, 3) {

@@ -84,7 +84,10 @@ impl Used {
         let in_words = |error: ort::Error| error.to_string();
         let (shape, values) = if matches!(
             output.dtype(),
-            ValueType::Tensor { ty: TensorElementType::Float16, .. }
+            ValueType::Tensor {
+                ty: TensorElementType::Float16,
+                ..
+            }
         ) {
             let (shape, halves) = output.try_extract_tensor::<f16>().map_err(in_words)?;
             self.halves.resize(halves.len(), 0.0);
