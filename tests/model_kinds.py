@@ -28,7 +28,7 @@ SEED = 20
 WIDTH, HEIGHT = 96, 64
 CLASSES = 3
 BINS = 8
-FLOOR = 0.3
+FLOOR = 0.1
 STRIDES = (8, 16, 32)
 FLOAT, HALF, BYTE = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.UINT8
 
