@@ -224,7 +224,7 @@ def expected(model, decoder, picture):
     return [[*map(float, box), float(score.max()), int(score.argmax())] for box, score in rows]
 
 
-def manifest(name, decoder, weights, more):
+def manifest(name, decoder, weights, more, classes):
     return f"""name = "{name}"
 file = "{name}.onnx"
 sha256 = "{hashlib.sha256(weights).hexdigest()}"
@@ -236,7 +236,7 @@ threshold = 0.5
 floor = {FLOOR}
 nms_iou = 1.0
 view = "oblique"
-classes = {{ {", ".join(f"kind-{n} = {n}" for n in range(CLASSES))} }}
+classes = {{ {", ".join(f"kind-{n} = {n}" for n in range(classes))} }}
 input = {{ width = {WIDTH}, height = {HEIGHT}, colour = "bgr", resize = "stretch" }}
 """
 
@@ -268,7 +268,8 @@ def main():
     for name, (decoder, model, more) in kinds.items():
         weights = model.SerializeToString()
         (out / f"{name}.onnx").write_bytes(weights)
-        (out / f"{name}.toml").write_text(manifest(name, decoder, weights, more))
+        classes = 4 * BINS if name == "nanodet-named" else CLASSES
+        (out / f"{name}.toml").write_text(manifest(name, decoder, weights, more, classes))
         # Coarse enough to survive being made larger.
         coarse = random.integers(0, 256, (7, 11, 3), np.uint8)
         picture = cv2.resize(coarse, (150, 110), interpolation=cv2.INTER_CUBIC)

@@ -28,7 +28,7 @@ const WARM_UP: u32 = 5;
 pub(super) struct BenchArgs {
     /// Models' names, or paths of their manifests; all whose weights are there if none is named
     #[arg(value_name = "MODEL")]
-    models: Vec<String>,
+    names: Vec<String>,
     /// A recording of the camera that the model is for: how large it sees people, and what decoding costs
     #[arg(long, value_name = "FILE")]
     clip: Option<PathBuf>,
@@ -66,7 +66,7 @@ struct Measured {
 /// What is wrong with a model, the recording, or standard output.
 pub(super) fn run(args: &Args, bench: &BenchArgs, out: &mut impl Write) -> anyhow::Result<()> {
     let mut failed = None;
-    let all = match bench.models.as_slice() {
+    let all = match bench.names.as_slice() {
         [only] => vec![measure(args, bench, only)?],
         named => {
             let names = if named.is_empty() {
