@@ -1,7 +1,8 @@
 //! How much of the bare inference speed the whole path keeps, held against `session.run` alone on the same tensors:
 //!
-//! - excluding video decode: frame in memory → tensor → inference → boxes
-//! - including video decode: recording → frame → tensor → inference → boxes, as `footfall replay` does it
+//! - including video decode: recording → frame → tensor → inference → boxes → tracks → counts, as `footfall replay`
+//!   does it
+//! - excluding video decode: the same from frames in memory
 //!
 //! Single thread, both turns interleaved frame by frame, so that a noisy neighbour hits both; CPU time is the number
 //! to trust. `cargo bench --bench replay [-- MODEL...]`. The recordings are FOOTFALL_DATA's; without them the frames
@@ -11,13 +12,17 @@
 #![allow(clippy::print_stdout, clippy::expect_used)] // and talks to whoever started it
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use footfall::sensor::camera::{self, FileSpec, Frame, FrameSource, Next};
+use footfall::sensor::vision::count::line::{CountMode, LineSettings};
+use footfall::sensor::vision::count::scene::SceneSettings;
 use footfall::sensor::vision::manifest::{self, Manifest};
+use footfall::sensor::vision::pipeline::{Pipeline, PipelineSettings};
 use footfall::sensor::vision::runtime::{self, Runtime};
 use footfall::sensor::vision::session::OnnxDetector;
-use footfall::sensor::vision::{Detection, Detector};
+use footfall::sensor::vision::{Detection, Detector, VisionError};
 use rustix::time::{ClockId, clock_gettime};
 
 const CLIPS: [&str; 2] = [
@@ -53,72 +58,81 @@ fn main() {
     }
 }
 
+/// The detector of a pipeline, which can be run without the rest too.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<OnnxDetector>>);
+
+impl Detector for Shared {
+    fn detect(&mut self, frame: &Frame, out: &mut Vec<Detection>) -> Result<(), VisionError> {
+        self.0.lock().expect("one thread").detect(frame, out)
+    }
+}
+
 struct Bench {
     manifest: Manifest,
-    detector: OnnxDetector,
+    detector: Shared,
 }
 
 impl Bench {
-    fn new(
-        manifest: Manifest,
-        runtime: &Runtime,
-    ) -> Result<Self, footfall::sensor::vision::VisionError> {
+    fn new(manifest: Manifest, runtime: &Runtime) -> Result<Self, VisionError> {
         let detector = OnnxDetector::load(&manifest, 1, runtime)?;
+        let detector = Shared(Arc::new(Mutex::new(detector)));
         Ok(Self { manifest, detector })
     }
 
-    fn run(mut self, data: Option<&Path>) {
+    fn run(self, data: Option<&Path>) {
         let Some(data) = data else {
             println!(
                 "*** SKIPPED: FOOTFALL_DATA names no recordings; video decode was NOT measured ***"
             );
-            return self.excluding_decode("noise", &noise());
+            return self.excluding_decode("noise", &mut noise());
         };
         for clip in CLIPS {
             let path = data.join(clip);
-            self.excluding_decode(clip, &first_frames(&path));
             self.including_decode(clip, &path);
+            self.excluding_decode(clip, &mut first_frames(&path));
         }
     }
 
-    fn excluding_decode(&mut self, clip: &str, frames: &[Frame]) {
-        let mut endless = frames.iter().cycle();
-        self.measure("excluding video decode", clip, |detector, found| {
-            let frame = endless.next().expect("a frame");
-            detector.detect(frame, found).expect("detection");
+    fn excluding_decode(&self, clip: &str, frames: &mut [Frame]) {
+        let count = frames.len();
+        self.measure("excluding video decode", clip, |number, pipeline| {
+            let frame = &mut frames[number % count];
+            // Shown over and over, and time goes on.
+            frame.at = Duration::from_millis(100 * number as u64);
+            pipeline.process(frame).expect("detection").crossings.len()
         });
     }
 
-    fn including_decode(&mut self, clip: &str, path: &Path) {
+    fn including_decode(&self, clip: &str, path: &Path) {
         let (mut source, mut frame) = (open(path), Frame::default());
-        self.measure("including video decode", clip, |detector, found| {
+        self.measure("including video decode", clip, |_, pipeline| {
             let next = source.next_frame(&mut frame).expect("a frame");
             assert_eq!(next, Next::Frame, "the recording is too short");
-            detector.detect(&frame, found).expect("detection");
+            pipeline.process(&frame).expect("detection").crossings.len()
         });
     }
 
-    /// `path` is the whole way of one frame, up to its boxes.
-    fn measure(
-        &mut self,
-        what: &str,
-        clip: &str,
-        mut path: impl FnMut(&mut OnnxDetector, &mut Vec<Detection>),
-    ) {
+    /// `path` is the whole way of one frame, up to the crossings that it came to.
+    fn measure(&self, what: &str, clip: &str, mut path: impl FnMut(usize, &mut Pipeline) -> usize) {
+        let mut pipeline = self.pipeline();
         let (mut whole, mut bare) = (Spent::default(), Spent::default());
-        let (mut found, mut people) = (Vec::new(), 0);
+        let (mut people, mut crossings) = (0, 0);
         for number in 0..WARM_UP + FRAMES {
-            let one = timed(|| path(&mut self.detector, &mut found));
-            let run = timed(|| self.detector.infer_again().expect("inference"));
+            let one = timed(|| crossings += path(number, &mut pipeline));
+            let run = timed(|| {
+                let mut detector = self.detector.0.lock().expect("one thread");
+                detector.infer_again().expect("inference");
+            });
             if number >= WARM_UP {
                 whole.add(one);
                 bare.add(run);
                 let strong = |found: &&Detection| found.score >= self.manifest.threshold;
-                people += found.iter().filter(strong).count();
+                people += pipeline.detections().iter().filter(strong).count();
             }
         }
         println!(
-            "{}, {what}, {clip}: {FRAMES} frames, {people} people seen",
+            "{}, {what}, {clip}: {FRAMES} frames, {people} people seen, {crossings} crossings",
             self.manifest.name
         );
         whole.print("whole path");
@@ -128,6 +142,27 @@ impl Bench {
             bare.cpu.as_secs_f64() / whole.cpu.as_secs_f64(),
             bare.wall.as_secs_f64() / whole.wall.as_secs_f64()
         );
+    }
+
+    /// With a line across the picture and one down its middle.
+    fn pipeline(&self) -> Pipeline {
+        let line = |points: [[f32; 2]; 2]| LineSettings {
+            points: points.to_vec(),
+            mode: CountMode::default(),
+            half_band: 0.15,
+        };
+        let settings = PipelineSettings {
+            threshold: self.manifest.threshold,
+            first_track: 1,
+            scene: SceneSettings {
+                lines: vec![
+                    line([[0.5, 1.0], [0.5, 0.0]]),
+                    line([[0.0, 0.5], [1.0, 0.5]]),
+                ],
+                ..SceneSettings::default()
+            },
+        };
+        Pipeline::new(Box::new(self.detector.clone()), settings)
     }
 }
 

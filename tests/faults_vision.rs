@@ -174,8 +174,8 @@ fn a_model_that_is_missing_is_unavailable_and_one_that_does_not_fit_is_bad_data(
             put("decoder.toml", "\"yolox\"", "\"fastestdet\""),
             DATA,
             vec![
-                "its output is",
-                "the decoder fastestdet expects",
+                "decoder: fastestdet reads",
+                "the model has output",
                 "decoder.toml",
             ],
         ),
@@ -183,13 +183,13 @@ fn a_model_that_is_missing_is_unavailable_and_one_that_does_not_fit_is_bad_data(
             "size",
             put("size.toml", "width = 256", "width = 320"),
             DATA,
-            vec!["its input is", "the manifest says", "size.toml"],
+            vec!["input.width: 320, the model takes 256", "size.toml"],
         ),
         (
             "class",
             put("class.toml", "person = 0", "person = 7"),
             DATA,
-            vec!["class 7", "class.toml"],
+            vec!["classes.person: 7", "class.toml"],
         ),
         (
             "no person",

@@ -23,15 +23,18 @@ PERSON = 0
 
 
 def prepare(image, decoder, width, height):
-    """The owner's preparation: YOLOX pads on the right and below, FastestDet stretches and divides."""
+    """The owner's preparation: YOLOX pads on the right and below, NanoDet too and normalises, FastestDet stretches and
+    divides."""
     if decoder == "fastestdet":
         resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
         tensor = resized.astype(np.float32) / 255.0
         return tensor.transpose(2, 0, 1)[None], None
     ratio = min(height / image.shape[0], width / image.shape[1])
     size = (int(image.shape[1] * ratio), int(image.shape[0] * ratio))
-    padded = np.full((height, width, 3), 114, np.uint8)
+    padded = np.full((height, width, 3), 0 if decoder == "nanodet" else 114, np.uint8)
     padded[: size[1], : size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+    if decoder == "nanodet":
+        padded = (padded - np.array([103.53, 116.28, 123.675])) / np.array([57.375, 57.12, 58.395])
     return padded.transpose(2, 0, 1)[None].astype(np.float32), ratio
 
 
@@ -50,6 +53,20 @@ def decode_yolox(output, width, height, ratio):
     classes = cells[:, 5:].argmax(1)
     scores = cells[:, 4] * cells[:, 5:].max(1)
     return corners, scores, classes
+
+
+def decode_nanodet(outputs, width, height, ratio):
+    """Scores of the three strides, then the distributions of the distances to the four sides, in eight bins."""
+    corners, scores, classes = [], [], []
+    for stride, score, sides in zip((8, 16, 32), outputs[:3], outputs[3:]):
+        columns, rows = np.meshgrid(np.arange(-(-width // stride)), np.arange(-(-height // stride)))
+        centre = (np.stack([columns, rows], -1).reshape(-1, 2) + 0.5) * stride
+        bins = np.exp(sides[0].astype(np.float64).reshape(-1, 4, 8))
+        distance = (bins * np.arange(8)).sum(-1) / bins.sum(-1) * stride
+        corners.append(np.concatenate([centre - distance[:, :2], centre + distance[:, 2:]], 1) / ratio)
+        scores.append(score[0].max(1))
+        classes.append(score[0].argmax(1))
+    return np.concatenate(corners), np.concatenate(scores), np.concatenate(classes)
 
 
 def decode_fastestdet(output, image):
@@ -87,11 +104,13 @@ def suppress(corners, scores, limit):
 def people(session, image, decoder, threshold, limit):
     _, _, height, width = session.get_inputs()[0].shape
     tensor, ratio = prepare(image, decoder, width, height)
-    output = session.run(None, {session.get_inputs()[0].name: tensor})[0]
+    outputs = session.run(None, {session.get_inputs()[0].name: tensor})
     if decoder == "yolox":
-        corners, scores, classes = decode_yolox(output, width, height, ratio)
+        corners, scores, classes = decode_yolox(outputs[0], width, height, ratio)
+    elif decoder == "nanodet":
+        corners, scores, classes = decode_nanodet(outputs, width, height, ratio)
     else:
-        corners, scores, classes = decode_fastestdet(output, image)
+        corners, scores, classes = decode_fastestdet(outputs[0], image)
     wanted = (scores >= threshold) & (classes == PERSON)
     corners, scores = corners[wanted], scores[wanted]
     kept = suppress(corners, scores, limit)

@@ -5,13 +5,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test may
 
+#[path = "common/python.rs"]
+mod python;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use footfall::sensor::camera::Frame;
 use footfall::sensor::vision::manifest::{self, Manifest};
 use footfall::sensor::vision::session::OnnxDetector;
 use footfall::sensor::vision::{Detection, Detector, Rect, runtime};
+use python::{python, read_frame};
 
 const FRAMES: usize = 20;
 const CLIPS: [&str; 2] = [
@@ -39,6 +42,11 @@ fn the_small_yolox_finds_the_same_people_as_its_owners_code() {
 #[test]
 fn fastestdet_finds_the_same_people_as_its_owners_code() {
     compare("fastestdet-352", "fastestdet");
+}
+
+#[test]
+fn nanodet_finds_the_same_people_as_its_owners_code() {
+    compare("nanodet-m-320", "nanodet");
 }
 
 fn compare(model: &str, decoder: &str) {
@@ -88,14 +96,9 @@ fn run_reference(
     decoder: &str,
     out: &Path,
 ) -> Result<(), String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let own = root.join("target/py/bin/python");
-    let python = std::env::var_os("FOOTFALL_PYTHON").map_or_else(
-        || if own.exists() { own } else { "python3".into() },
-        PathBuf::from,
-    );
+    let python = python();
     let ran = Command::new(&python)
-        .arg(root.join("tests/reference_boxes.py"))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference_boxes.py"))
         .args([clip, &manifest.weights().unwrap()])
         .arg(decoder)
         .args([manifest.threshold, manifest.nms_iou].map(|number| number.to_string()))
@@ -110,16 +113,6 @@ fn run_reference(
             assert!(ran.status.success(), "{said}");
             Ok(())
         }
-    }
-}
-
-fn read_frame(path: &Path) -> Frame {
-    let picture = image::open(path).unwrap().into_rgb8();
-    Frame {
-        width: picture.width(),
-        height: picture.height(),
-        rgb: picture.into_raw(),
-        ..Frame::default()
     }
 }
 

@@ -52,6 +52,8 @@ fn six_people_who_leave_one_by_one_are_six_with_a_line_where_they_are_whole() {
     let summary = parsed(&replayed(ONE_BY_ONE, &data, "yolox-nano-416"));
     assert_eq!(summary["frames"], 1394);
     assert_eq!(in_out(&summary, "exit"), (0, 6), "{summary}");
+    let nanodet = parsed(&replayed(ONE_BY_ONE, &data, "nanodet-m-320"));
+    assert_eq!(in_out(&nanodet, "exit"), (0, 6), "{nanodet}");
     println!(
         "one by one: the line at the picture's edge counts {:?}; true are (0, 6)",
         in_out(&summary, "bottom")

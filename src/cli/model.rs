@@ -1,14 +1,15 @@
 //! `footfall model`: which models there are, whether they are whole, and how fast this machine runs them.
 
+mod bench;
+mod verdict;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use super::exit;
-use crate::clock::{Clock, SystemClock};
 use crate::sensor::camera::Frame;
 use crate::sensor::vision::manifest::{self, Manifest};
 use crate::sensor::vision::session::OnnxDetector;
@@ -41,16 +42,8 @@ enum Action {
         #[arg(value_name = "NAME")]
         model: String,
     },
-    /// Milliseconds a frame, frames a second, and memory
-    Bench {
-        /// A model's name, or the path of its manifest
-        #[arg(value_name = "NAME")]
-        model: String,
-        /// Frames to measure
-        #[arg(long, value_name = "N", default_value_t = 200,
-              value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-        frames: u32,
-    },
+    /// What models cost on this machine, how many cameras it can hold, and how large they see people
+    Bench(bench::BenchArgs),
 }
 
 /// Runs the subcommand.
@@ -62,7 +55,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let fault = match &args.action {
         Action::List => list(args, &mut out)?,
         Action::Verify { model } => verify(args, model, &mut out)?,
-        Action::Bench { model, frames } => bench(args, model, *frames, &mut out)?,
+        Action::Bench(named) => {
+            bench::run(args, named, &mut out)?;
+            None
+        }
     };
     Ok(match fault {
         None => ExitCode::SUCCESS,
@@ -135,55 +131,6 @@ fn verify(args: &Args, model: &str, out: &mut impl Write) -> anyhow::Result<Faul
     Ok(None)
 }
 
-fn bench(args: &Args, model: &str, frames: u32, out: &mut impl Write) -> anyhow::Result<Fault> {
-    let (manifest, mut detector) = match open(args, model) {
-        Ok(opened) => opened,
-        Err(error) => return Ok(Some(error)),
-    };
-    let (frame, mut found) = (grey_frame(), Vec::new());
-    let clock = SystemClock::new(false);
-    let mut times = Vec::new();
-    // The first frames find cold caches and unmade buffers.
-    for round in 0..frames.saturating_add(5) {
-        let start = clock.now().boot;
-        if let Err(error) = detector.detect(&frame, &mut found) {
-            return Ok(Some(error));
-        }
-        if round >= 5 {
-            times.push(clock.now().boot.saturating_sub(start));
-        }
-    }
-    times.sort_unstable();
-    let at = |share: usize| {
-        times
-            .get(times.len() * share / 100)
-            .copied()
-            .unwrap_or_default()
-    };
-    let total: Duration = times.iter().sum();
-    writeln!(
-        out,
-        "{}: {} frames of {}×{} on {} thread(s)",
-        manifest.name, frames, frame.width, frame.height, args.threads
-    )?;
-    writeln!(
-        out,
-        "  ms/frame   median {:.2}, 95 % within {:.2}",
-        at(50).as_secs_f64() * 1e3,
-        at(95).as_secs_f64() * 1e3
-    )?;
-    writeln!(
-        out,
-        "  frames/s   {:.1}",
-        f64::from(frames) / total.as_secs_f64().max(1e-9)
-    )?;
-    match memory_mb() {
-        Some((now, peak)) => writeln!(out, "  memory     {now} MB now, {peak} MB at most")?,
-        None => writeln!(out, "  memory     unknown (no /proc/self/status)")?,
-    }
-    Ok(None)
-}
-
 fn open(args: &Args, model: &str) -> Result<(Manifest, OnnxDetector), VisionError> {
     let manifest = manifest::find(model, &args.models)?;
     let runtime = runtime::load(args.onnxruntime.as_deref())?;
@@ -202,14 +149,14 @@ fn grey_frame() -> Frame {
     }
 }
 
-/// Resident memory of this process and its peak, MB.
-fn memory_mb() -> Option<(u64, u64)> {
+/// Resident memory of this process, MB.
+fn memory_mb() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let kib = |key: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(key))?;
-        line.split_whitespace().next()?.parse::<u64>().ok()
-    };
-    Some((kib("VmRSS:")? / 1024, kib("VmHWM:")? / 1024))
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib / 1024)
 }
 
 #[cfg(test)]

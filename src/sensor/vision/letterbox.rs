@@ -19,12 +19,14 @@ pub struct Placement {
 }
 
 impl Placement {
+    /// Where a frame of a size (width, height; neither is 0) lies.
+    #[must_use]
     #[allow(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss
     )] // sizes are far below 2^24 and the results lie between 1 and the input's size
-    fn new(input: &Input, frame: (u32, u32)) -> Self {
+    pub fn new(input: &Input, frame: (u32, u32)) -> Self {
         let (width, height) = (input.width, input.height);
         let scale = (
             width as f32 / frame.0 as f32,
@@ -53,6 +55,12 @@ impl Placement {
             corner,
             scale: (ratio as f32, ratio as f32),
         }
+    }
+
+    /// Pixels of the input per pixel of the frame, horizontally and vertically.
+    #[must_use]
+    pub const fn scale(&self) -> (f32, f32) {
+        self.scale
     }
 
     /// A box of the input on the frame, clipped to it; `None` if nothing of it is left.

@@ -1,6 +1,8 @@
 //! A model's manifest: the TOML file beside the weights that says what they are and how to feed them.
 //! Every key is described in `docs/reference/model-manifest.md`.
 
+mod check;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -10,7 +12,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::VisionError;
-use super::decode::Decoder;
+use super::decode::{Decoder, Wish};
 
 /// More directories with manifests and weights, separated by colons.
 pub const MODELS_VARIABLE: &str = "FOOTFALL_MODELS";
@@ -20,6 +22,9 @@ const SYSTEM_DIR: &str = "/usr/share/footfall/models";
 
 /// Weights of a people detector are a few MB; a file beyond this is not one.
 const MAX_WEIGHTS: u64 = 256 << 20;
+
+/// NanoDet's bins unless the manifest says otherwise (`reg_max` 7 of its own configs).
+const BINS: u8 = 8;
 
 /// A model as its manifest describes it.
 #[derive(Clone, Debug, Deserialize)]
@@ -35,6 +40,13 @@ pub struct Manifest {
     /// Where the owner publishes the weights.
     pub source: String,
     pub decoder: Decoder,
+    /// The outputs to read, by name and in the decoder's order, at most [`super::decode::MAX_OUTPUTS`]; empty when their shapes say
+    /// which.
+    #[serde(default)]
+    pub outputs: Vec<String>,
+    /// Values of each distance's distribution, 2..=64; only NanoDet has them.
+    #[serde(default)]
+    pub bins: Option<u8>,
     /// Score from which a detection may start a track, 0..=1.
     pub threshold: f32,
     /// Lowest score handed to the tracker, 0..=threshold.
@@ -211,89 +223,15 @@ impl Manifest {
         })
     }
 
-    /// The first value that is out of range: its key and what was expected.
-    fn fault(&self) -> Option<(&'static str, String)> {
-        let input = &self.input;
-        let unit = 0.0..=1.0;
-        let side = 16..=4096;
-        let file_name = Path::new(&self.file).file_name();
-        let hex = |c: char| c.is_ascii_hexdigit();
-        let checks = [
-            (
-                is_name(&self.name),
-                "name",
-                "1 to 64 of a-z, 0-9, '.', '_', '-'",
-            ),
-            (
-                file_name.is_some_and(|name| name == self.file.as_str()),
-                "file",
-                "a file name without directories",
-            ),
-            (
-                self.sha256.len() == 64 && self.sha256.chars().all(hex),
-                "sha256",
-                "64 hexadecimal digits",
-            ),
-            (
-                !self.licence.trim().is_empty(),
-                "licence",
-                "the owner's licence",
-            ),
-            (
-                !self.source.trim().is_empty(),
-                "source",
-                "where the owner publishes the weights",
-            ),
-            (
-                self.threshold > 0.0 && unit.contains(&self.threshold),
-                "threshold",
-                "a number above 0 and up to 1",
-            ),
-            (
-                self.floor > 0.0 && (0.0..=self.threshold).contains(&self.floor),
-                "floor",
-                "a number above 0 and up to the threshold",
-            ),
-            (
-                unit.contains(&self.nms_iou),
-                "nms_iou",
-                "a number from 0 to 1",
-            ),
-            (
-                !self.classes.is_empty(),
-                "classes",
-                "at least one class, such as person = 0",
-            ),
-            (
-                side.contains(&input.width),
-                "input.width",
-                "16 to 4096 pixels",
-            ),
-            (
-                side.contains(&input.height),
-                "input.height",
-                "16 to 4096 pixels",
-            ),
-            (
-                input.scale.is_finite() && input.scale > 0.0,
-                "input.scale",
-                "a finite number above 0",
-            ),
-            (
-                input.mean.iter().all(|mean| mean.is_finite()),
-                "input.mean",
-                "3 finite numbers",
-            ),
-            (
-                input.std.iter().all(|std| std.is_finite() && *std > 0.0),
-                "input.std",
-                "3 finite numbers above 0",
-            ),
-        ];
-        checks
-            .into_iter()
-            .find(|(good, ..)| !good)
-            .map(|(_, key, expected)| (key, format!("expected {expected}")))
+    /// What it says about the model's outputs.
+    #[must_use]
+    pub fn wish(&self) -> Wish<'_> {
+        Wish {
+            decoder: self.decoder,
+            input: (self.input.width, self.input.height),
+            bins: self.bins.unwrap_or(BINS).into(),
+            names: &self.outputs,
+        }
     }
 
     /// Keeps only the classes called `names`.
@@ -408,7 +346,7 @@ pub fn find(name_or_path: &str, extra_dirs: &[PathBuf]) -> Result<Manifest, Visi
         why,
         fix: fix.to_owned(),
     };
-    if !is_name(name_or_path) {
+    if !check::is_name(name_or_path) {
         return Err(missing(
             "neither a model's name nor the path of a .toml file".to_owned(),
             "name one of `footfall model list`",
@@ -463,14 +401,6 @@ fn variable_dirs() -> Vec<PathBuf> {
         .into_iter()
         .filter(|dir| !dir.as_os_str().is_empty())
         .collect()
-}
-
-fn is_name(text: &str) -> bool {
-    (1..=64).contains(&text.len())
-        && !text.starts_with('.')
-        && text.bytes().all(|byte| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte)
-        })
 }
 
 #[cfg(test)]

@@ -4,46 +4,67 @@
 //! as a fraction of the picture), class scores. The score is objectness^0.6 · class^0.4, as the export's
 //! owner weighs them.
 
-use super::{Detection, Sieve, likeliest};
+use super::{Decode, Detection, Sieve, likeliest};
 
-/// Appends the boxes that pass the sieve, in pixels of the input.
-#[allow(clippy::cast_precision_loss)] // a grid has far fewer than 2^24 columns
-pub(super) fn decode(
-    (width, height): (u32, u32),
-    (columns, rows): (usize, usize),
+pub(super) const EXPECTED: &str = "an output of 1×(5 + classes)×rows×columns";
+
+/// One model's output.
+pub(super) struct FastestDet {
+    /// Input size in pixels.
+    input: (u32, u32),
+    columns: usize,
+    rows: usize,
     classes: usize,
-    output: &[f32],
-    sieve: &Sieve<'_>,
-    out: &mut Vec<Detection>,
-) {
-    let cells = columns * rows;
-    let (cell_width, cell_height) = (width as f32 / columns as f32, height as f32 / rows as f32);
-    for cell in 0..cells {
-        // A value beyond a short output reads as NaN, which no box survives.
-        let value = |plane: usize| {
-            output
-                .get(plane * cells + cell)
-                .copied()
-                .unwrap_or(f32::NAN)
-        };
-        let object = value(0).powf(0.6);
-        // A class score is at most 1: most cells are done here.
-        if !sieve.lets_through(object) {
-            continue;
+}
+
+impl FastestDet {
+    pub(super) fn fit(input: (u32, u32), shape: &[usize]) -> Option<Self> {
+        match *shape {
+            [1, values, rows, columns] if values > 5 && rows > 0 && columns > 0 => Some(Self {
+                input,
+                columns,
+                rows,
+                classes: values - 5,
+            }),
+            _ => None,
         }
-        let Some((class, score)) = likeliest((0..classes).map(|class| value(5 + class))) else {
-            continue;
-        };
-        let (column, row) = ((cell % columns) as f32, (cell / columns) as f32);
-        let centre = (
-            (column + value(1).tanh()) * cell_width,
-            (row + value(2).tanh()) * cell_height,
-        );
-        let size = (
-            logistic(value(3)) * width as f32,
-            logistic(value(4)) * height as f32,
-        );
-        sieve.push(class, object * score.powf(0.4), centre, size, out);
+    }
+}
+
+impl Decode for FastestDet {
+    fn classes(&self) -> usize {
+        self.classes
+    }
+
+    fn decode(&self, outputs: &[&[f32]], sieve: &Sieve<'_>, out: &mut Vec<Detection>) {
+        let output = outputs.first().copied().unwrap_or_default();
+        let cells = self.columns * self.rows;
+        let (width, height) = (self.input.0 as f32, self.input.1 as f32);
+        let (cell_width, cell_height) = (width / self.columns as f32, height / self.rows as f32);
+        for cell in 0..cells {
+            // A value beyond a short output reads as NaN, which no box survives.
+            let value = |plane: usize| {
+                let place = plane * cells + cell;
+                output.get(place).copied().unwrap_or(f32::NAN)
+            };
+            let object = value(0).powf(0.6);
+            // A class score is at most 1: most cells are done here.
+            if !sieve.lets_through(object) {
+                continue;
+            }
+            let scores = (0..self.classes).map(|class| value(5 + class));
+            let Some((class, score)) = likeliest(scores) else {
+                continue;
+            };
+            let column = (cell % self.columns) as f32;
+            let row = (cell / self.columns) as f32;
+            let centre = (
+                (column + value(1).tanh()) * cell_width,
+                (row + value(2).tanh()) * cell_height,
+            );
+            let size = (logistic(value(3)) * width, logistic(value(4)) * height);
+            sieve.push(class, object * score.powf(0.4), centre, size, out);
+        }
     }
 }
 
@@ -53,7 +74,8 @@ fn logistic(x: f32) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Decoder, Head};
+    use super::super::Decoder;
+    use super::super::tests::{boxes, head};
     use crate::sensor::vision::Rect;
 
     /// An empty output of 4×3 cells and 2 classes, with one cell set.
@@ -66,11 +88,8 @@ mod tests {
     }
 
     fn decode(output: &[f32], wanted: &[u16]) -> Vec<crate::sensor::vision::Detection> {
-        let mut out = Vec::new();
-        Head::fit(Decoder::Fastestdet, (64, 48), &[1, 7, 3, 4])
-            .unwrap()
-            .decode(output, 0.1, wanted, &mut out);
-        out
+        let head = head(Decoder::Fastestdet, (64, 48), &[&[1, 7, 3, 4]]).unwrap();
+        boxes(&head, &[output], wanted)
     }
 
     #[test]

@@ -3,46 +3,70 @@
 //! Per cell: centre offset in cells (2), log of the size in cells (2), objectness, class scores.
 //! Formulas: "YOLOX: Exceeding YOLO Series in 2021" (Ge et al.), export with `decode_in_inference` off.
 
-use super::{Detection, Sieve, likeliest};
+use super::{Decode, Detection, Sieve, likeliest};
 
 const STRIDES: [u32; 3] = [8, 16, 32];
 
+/// One model's output.
+pub(super) struct Yolox {
+    /// Input size in pixels.
+    input: (u32, u32),
+    classes: usize,
+}
+
 /// Cells of all strides for an input of `(width, height)` pixels.
-pub(super) fn cells((width, height): (u32, u32)) -> usize {
+fn cells((width, height): (u32, u32)) -> usize {
     STRIDES
         .iter()
         .map(|stride| (width / stride) as usize * (height / stride) as usize)
         .sum()
 }
 
-/// Appends the boxes that pass the sieve, in pixels of the input.
-#[allow(clippy::cast_precision_loss)] // a grid has far fewer than 2^24 columns
-pub(super) fn decode(
-    (width, height): (u32, u32),
-    classes: usize,
-    output: &[f32],
-    sieve: &Sieve<'_>,
-    out: &mut Vec<Detection>,
-) {
-    let mut cells = output.chunks_exact(5 + classes);
-    for stride in STRIDES {
-        let pixels = stride as f32;
-        for row in 0..height / stride {
-            for column in 0..width / stride {
-                let Some(&[dx, dy, log_width, log_height, object, ref scores @ ..]) = cells.next()
-                else {
-                    return;
-                };
-                // A class score is at most 1: most cells are done here.
-                if !sieve.lets_through(object) {
-                    continue;
+pub(super) fn expected(input: (u32, u32)) -> String {
+    format!("an output of 1×{}×(5 + classes)", cells(input))
+}
+
+impl Yolox {
+    pub(super) fn fit(input: (u32, u32), shape: &[usize]) -> Option<Self> {
+        match *shape {
+            [1, rows, values] if rows == cells(input) && values > 5 => Some(Self {
+                input,
+                classes: values - 5,
+            }),
+            _ => None,
+        }
+    }
+}
+
+impl Decode for Yolox {
+    fn classes(&self) -> usize {
+        self.classes
+    }
+
+    fn decode(&self, outputs: &[&[f32]], sieve: &Sieve<'_>, out: &mut Vec<Detection>) {
+        let output = outputs.first().copied().unwrap_or_default();
+        let (width, height) = self.input;
+        let mut cells = output.chunks_exact(5 + self.classes);
+        for stride in STRIDES {
+            let pixels = stride as f32;
+            for row in 0..height / stride {
+                for column in 0..width / stride {
+                    let Some(&[dx, dy, log_width, log_height, object, ref scores @ ..]) =
+                        cells.next()
+                    else {
+                        return;
+                    };
+                    // A class score is at most 1: most cells are done here.
+                    if !sieve.lets_through(object) {
+                        continue;
+                    }
+                    let Some((class, score)) = likeliest(scores.iter().copied()) else {
+                        continue;
+                    };
+                    let centre = ((column as f32 + dx) * pixels, (row as f32 + dy) * pixels);
+                    let size = (log_width.exp() * pixels, log_height.exp() * pixels);
+                    sieve.push(class, object * score, centre, size, out);
                 }
-                let Some((class, score)) = likeliest(scores.iter().copied()) else {
-                    continue;
-                };
-                let centre = ((column as f32 + dx) * pixels, (row as f32 + dy) * pixels);
-                let size = (log_width.exp() * pixels, log_height.exp() * pixels);
-                sieve.push(class, object * score, centre, size, out);
             }
         }
     }
@@ -50,7 +74,8 @@ pub(super) fn decode(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Decoder, Head};
+    use super::super::Decoder;
+    use super::super::tests::{boxes, head};
     use crate::sensor::vision::Rect;
 
     /// An empty output for 64×32 pixels (8×4, 4×2 and 2×1 cells) and 2 classes, with one cell set.
@@ -61,11 +86,8 @@ mod tests {
     }
 
     fn decode(output: &[f32], wanted: &[u16]) -> Vec<crate::sensor::vision::Detection> {
-        let mut out = Vec::new();
-        Head::fit(Decoder::Yolox, (64, 32), &[1, 42, 7])
-            .unwrap()
-            .decode(output, 0.1, wanted, &mut out);
-        out
+        let head = head(Decoder::Yolox, (64, 32), &[&[1, 42, 7]]).unwrap();
+        boxes(&head, &[output], wanted)
     }
 
     #[test]

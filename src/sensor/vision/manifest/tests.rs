@@ -57,7 +57,7 @@ fn an_unknown_decoder_is_named_with_those_there_are() {
         "{text}"
     );
     assert!(
-        text.contains("`yolox`") && text.contains("`fastestdet`"),
+        text.contains("expected one of `yolox`, `fastestdet`, `nanodet`, `yolov8`"),
         "{text}"
     );
 }
@@ -68,6 +68,9 @@ fn a_value_out_of_range_is_named_by_its_key() {
         ("\"tiny\"", "\"Tiny Model\"", "name"),
         ("\"tiny.onnx\"", "\"../tiny.onnx\"", "file"),
         ("2c26b4", "zz26b4", "sha256"),
+        ("\"yolox\"", "\"yolox\"\nbins = 8", "bins"),
+        ("\"yolox\"", "\"nanodet\"\nbins = 1", "bins"),
+        ("\"yolox\"", "\"yolox\"\noutputs = [\"\"]", "outputs"),
         ("0.3", "nan", "threshold"),
         ("0.3", "0.3\nfloor = 0.4", "floor"),
         ("0.3", "0.3\nnms_iou = 1.5", "nms_iou"),

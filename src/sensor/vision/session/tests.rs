@@ -100,7 +100,7 @@ fn a_manifest_that_does_not_fit_its_weights_is_refused_with_both_shapes() {
     };
     let text = refusal(|manifest| manifest.input.width = 416);
     assert!(
-        text.contains("1×3×352×352") && text.contains("1×3×352×416"),
+        text.contains("input.width: 416, the model takes 352") && text.contains("1×3×352×352"),
         "{text}"
     );
     let text = refusal(|manifest| manifest.decoder = super::super::decode::Decoder::Yolox);
@@ -112,7 +112,7 @@ fn a_manifest_that_does_not_fit_its_weights_is_refused_with_both_shapes() {
         manifest.classes.insert("unicorn".to_owned(), 80);
     });
     assert!(
-        text.contains("class 80") && text.contains("80 classes"),
+        text.contains("classes.unicorn: 80") && text.contains("80 classes"),
         "{text}"
     );
 }
