@@ -10,7 +10,7 @@ pub use self::counting::advice;
 use super::fault::{Fault, nearest};
 use super::load::Places;
 use super::schema::{Camera, Config, Status, Uplink};
-use crate::sensor::camera::rtsp;
+use crate::sensor::camera::{external, rtsp};
 use crate::sensor::{Flaw, is_id, scanner};
 
 /// Every fault of a config whose types are right.
@@ -35,6 +35,7 @@ pub fn validate(config: &Config, places: &Places<'_>) -> Vec<Fault> {
     if let Some(threads) = config.vision.threads {
         faults.range("vision.threads", threads.into(), 1.0, 8.0);
     }
+    faults.section("ffmpeg", config.ffmpeg.flaws());
     let mut ids = BTreeSet::new();
     for (index, one) in config.camera.iter().enumerate() {
         let key = format!("camera[{index}]");
@@ -277,6 +278,14 @@ fn source(key: &str, camera: &Camera, faults: &mut Faulty<'_, '_>) {
     }
     if let Some(Err(expected)) = camera.rtsp.as_deref().map(rtsp::address) {
         faults.hide(&format!("{key}.rtsp"), expected);
+    }
+    for (name, list) in [
+        ("ffmpeg_input", &camera.ffmpeg_input),
+        ("ffmpeg_output", &camera.ffmpeg_output),
+    ] {
+        if let Some(expected) = list.as_deref().and_then(external::arguments_flaw) {
+            faults.add(&format!("{key}.{name}"), expected);
+        }
     }
     if camera.username.is_some() != camera.password_file.is_some() {
         faults.add(
