@@ -1,8 +1,11 @@
-//! A network camera that sends a few pictures to each viewer and then hangs up: RTSP (RFC 2326) with everything inside the
-//! one connection, one viewer at a time.
+//! A network camera that hangs up when it is told to: RTSP (RFC 2326) with everything inside the one connection, one viewer
+//! at a time.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -21,21 +24,33 @@ pub enum Codec {
 /// Bytes of one picture as a decoder's helper gets them: with a start code before it and a delimiter behind.
 pub const H265_BYTES: usize = 4 + 2 + 11 + 7;
 
-/// Starts it; it is there until the process ends. Returns its port.
-pub fn start(codec: Codec, pictures: u16) -> u16 {
+/// Between pictures.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// A camera at work until the process ends.
+pub struct FakeCamera {
+    pub port: u16,
+    /// Set: hangs up, once.
+    pub hang_up: Arc<AtomicBool>,
+}
+
+/// Starts one.
+pub fn start(codec: Codec) -> FakeCamera {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (description, coded) = match codec {
         Codec::H264 => h264(),
         Codec::H265 => h265(),
     };
+    let hang_up = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&hang_up);
     std::thread::spawn(move || {
         for viewer in listener.incoming() {
             // A viewer that leaves in the middle is none of the camera's business.
-            let _ = serve(&viewer.unwrap(), port, &description, &coded, pictures);
+            let _ = serve(&viewer.unwrap(), port, &description, &coded, &told);
         }
     });
-    port
+    FakeCamera { port, hang_up }
 }
 
 /// The lines of the description that are the codec's, and one coded picture as units without start codes.
@@ -90,7 +105,7 @@ fn serve(
     port: u16,
     description: &str,
     coded: &[Vec<u8>],
-    pictures: u16,
+    hang_up: &AtomicBool,
 ) -> std::io::Result<()> {
     viewer.set_nodelay(true)?;
     let mut lines = BufReader::new(viewer).lines();
@@ -137,19 +152,21 @@ fn serve(
             break;
         }
     }
-    let mut sequence = 0_u16;
-    for picture in 0..pictures {
+    let (mut sequence, mut picture) = (0_u16, 0_u32);
+    while !hang_up.swap(false, Ordering::Relaxed) {
         for (at, unit) in coded.iter().enumerate() {
             let marker = if at + 1 == coded.len() { 0x80 } else { 0 };
             let mut packet = vec![0x80, 96 | marker];
             packet.extend(sequence.to_be_bytes());
-            packet.extend((u32::from(picture) * 9000).to_be_bytes());
+            packet.extend((picture * 9000).to_be_bytes());
             packet.extend(7_u32.to_be_bytes());
             packet.extend(unit);
             let length = u16::try_from(packet.len()).unwrap();
             viewer.write_all(&[&[b'$', 0][..], &length.to_be_bytes(), &packet].concat())?;
             sequence = sequence.wrapping_add(1);
         }
+        picture += 1;
+        std::thread::sleep(PAUSE);
     }
     Ok(())
 }
