@@ -5,28 +5,26 @@
 //! The long ones are ignored by `make test`; `make test-devices` runs them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy spares test functions, not their helpers
 
+#[path = "common/camera_shop.rs"]
+mod camera_shop;
 #[path = "common/mosquitto.rs"]
 mod mosquitto;
+#[path = "common/rtsp_servers.rs"]
+mod rtsp_servers;
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
+use camera_shop::{Shop, config_text};
 use footfall::clock::{Clock, SystemClock};
 use footfall::sensor::vision::runtime;
 use mosquitto::{free_port, put};
-use rustix::process::{Pid, Signal, kill_process};
+use rtsp_servers::{Server, Vlc};
 use serde_json::Value;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-/// Patience for a condition; far more than it needs, so that a slow machine only makes the test slow.
-const TRIES: u32 = 1200;
-const BETWEEN_TRIES: Duration = Duration::from_millis(100);
-/// Vertical middle of the picture, and the horizontal one where feet cross it.
-const LINES: &str = "[[camera.line]]\nid = \"middle\"\npoints = [[0.5, 1.0], [0.5, 0.0]]\n\
-                     [[camera.line]]\nid = \"across\"\npoints = [[0.0, 0.5], [1.0, 0.5]]\n";
 
 /// The recording, when everything that these tests need is there; else says what is missing.
 fn recording() -> Option<PathBuf> {
@@ -82,175 +80,6 @@ fn h265(clip: &Path, to: &Path) -> Option<PathBuf> {
     }
     eprintln!("SKIPPED: ffmpeg is not installed or cannot encode H.265 here");
     None
-}
-
-/// GStreamer's server with one recording at `/shop`.
-struct Server {
-    child: Child,
-    port: u16,
-}
-
-impl Server {
-    /// `None` and a word where it is not installed. Port 0: any that is free.
-    fn start(clip: &Path, port: u16, more: &[&str]) -> Option<Self> {
-        let script = Path::new(ROOT).join("tests/rtsp_server.py");
-        let mut child = Command::new("/usr/bin/python3")
-            .arg(script)
-            .arg(clip)
-            .args(["--port", &port.to_string()])
-            .args(more)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .inspect_err(|why| eprintln!("SKIPPED: /usr/bin/python3: {why}"))
-            .ok()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        if let Some(port) = line.strip_prefix("ready ") {
-            let port = port.trim().parse().unwrap();
-            return Some(Self { child, port });
-        }
-        let status = child.wait().unwrap();
-        assert_eq!(status.code(), Some(77), "the RTSP server does not start");
-        eprintln!(
-            "SKIPPED: no RTSP server; apt install python3-gi gir1.2-gst-rtsp-server-1.0 \
-             gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
-        );
-        None
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A daemon with one camera, in a directory of its own.
-struct Shop {
-    dir: tempfile::TempDir,
-    page: u16,
-    daemon: Child,
-}
-
-impl Shop {
-    /// `camera`: the lines of `[[camera]]` that say where its pictures come from.
-    fn open(camera: &str) -> Self {
-        Self::open_with(camera, "")
-    }
-
-    /// `more`: further sections of the config.
-    fn open_with(camera: &str, more: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let page = free_port();
-        let config = dir.path().join("footfall.toml");
-        put(&config, &(config_text(page, camera) + more));
-        put(&dir.path().join("password"), "right\n");
-        let log = std::fs::File::create(dir.path().join("log")).unwrap();
-        let daemon = Command::new(env!("CARGO_BIN_EXE_footfall"))
-            .args(["run", "--config"])
-            .arg(config)
-            .env("FOOTFALL_LOG", "debug")
-            .current_dir(ROOT)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        Self { dir, page, daemon }
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
-    }
-
-    /// The camera's part of the running daemon's report; `None` while it does not answer.
-    fn camera(&self) -> Option<Value> {
-        let out = Command::new(env!("CARGO_BIN_EXE_footfall"))
-            .args(["status", "--json", "--at"])
-            .arg(format!("127.0.0.1:{}", self.page))
-            .output()
-            .unwrap();
-        let report: Value = serde_json::from_slice(&out.stdout).ok()?;
-        report["sensors"].get(0).cloned()
-    }
-
-    fn wait_for(&self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..TRIES {
-            if let Some(camera) = self.camera().filter(&condition) {
-                return camera;
-            }
-            std::thread::sleep(BETWEEN_TRIES);
-        }
-        panic!(
-            "never: {what}; last {:?}; log:\n{}",
-            self.camera(),
-            self.log()
-        );
-    }
-
-    /// The processes that the daemon has started.
-    fn helpers(&self) -> Vec<PathBuf> {
-        let mine = self.daemon.id().to_string();
-        let is_child = |process: &PathBuf| {
-            let stat = std::fs::read_to_string(process.join("stat")).unwrap_or_default();
-            let parent = stat
-                .rsplit(") ")
-                .next()
-                .and_then(|rest| rest.split(' ').nth(1));
-            parent == Some(&mine)
-        };
-        let all = std::fs::read_dir("/proc").unwrap();
-        let all = all.filter_map(|entry| Some(entry.ok()?.path()));
-        all.filter(is_child).collect()
-    }
-
-    /// Threads, open files and resident memory (KiB) of the daemon.
-    fn weight(&self) -> (usize, usize, u64) {
-        let proc = PathBuf::from(format!("/proc/{}", self.daemon.id()));
-        let count = |dir: &str| std::fs::read_dir(proc.join(dir)).unwrap().count();
-        let status = std::fs::read_to_string(proc.join("status")).unwrap();
-        let rss = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-        (count("task"), count("fd"), rss.unwrap())
-    }
-
-    /// Stops the daemon and gives back its events, oldest first.
-    fn close(mut self) -> (Vec<Value>, String) {
-        let pid = Pid::from_raw(i32::try_from(self.daemon.id()).unwrap()).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
-        assert!(self.daemon.wait().unwrap().success(), "{}", self.log());
-        let out = Command::new(env!("CARGO_BIN_EXE_footfall"))
-            .args(["outbox", "dump", "--data"])
-            .arg(self.dir.path().join("data"))
-            .output()
-            .unwrap();
-        let events = out.stdout.split(|byte| *byte == b'\n');
-        let events = events.filter_map(|line| serde_json::from_slice(line).ok());
-        (events.collect(), self.log())
-    }
-}
-
-impl Drop for Shop {
-    fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-    }
-}
-
-fn config_text(page: u16, camera: &str) -> String {
-    let weights = std::env::var_os("FOOTFALL_DATA").map(|data| Path::new(&data).join("models"));
-    format!(
-        "[device]\ntenant = \"t\"\nstore = \"s\"\nbox = \"b\"\n[outbox]\ndir = \"data\"\n\
-         [status]\nlisten = \"127.0.0.1:{page}\"\n[vision]\nmodels = [{:?}]\n\
-         [[camera]]\nid = \"door\"\nmodel = \"fastestdet-352\"\n{camera}\n{LINES}",
-        weights.unwrap_or_default()
-    )
 }
 
 /// In and out of each line, as a replay of the file counts them.
@@ -452,63 +281,16 @@ fn a_camera_with_h265_that_goes_away_twenty_times_comes_back_and_nothing_grows()
     goes_away(&clip, "h265", 20);
 }
 
-/// VLC, which plays a recording once, to whoever is there.
-struct Vlc(Child);
-
-impl Vlc {
-    /// `None` and a word where it is not installed. It does not run as root, so there it runs as nobody.
-    fn start(clip: &Path, port: u16) -> Option<Self> {
-        let has = |program: &str| Command::new(program).arg("--version").output().is_ok();
-        if !has("cvlc") {
-            eprintln!(
-                "SKIPPED: no VLC; apt install --no-install-recommends vlc-bin vlc-plugin-base"
-            );
-            return None;
-        }
-        let mut command = match rustix::process::geteuid().is_root() {
-            true if has("runuser") => {
-                let mut command = Command::new("runuser");
-                command.args(["-u", "nobody", "--", "cvlc"]);
-                command
-            }
-            _ => Command::new("cvlc"),
-        };
-        // A group of its own: what runuser starts must go with it.
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let child = command
-            .args(["-I", "dummy", "--quiet", "--no-audio", "--loop"])
-            .arg(clip)
-            .arg(format!("--sout=#rtp{{sdp=rtsp://127.0.0.1:{port}/shop}}"))
-            .arg("--sout-keep")
-            .env("HOME", "/tmp")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Some(Self(child))
-    }
-}
-
-impl Drop for Vlc {
-    fn drop(&mut self) {
-        let group = Pid::from_raw(i32::try_from(self.0.id()).unwrap()).unwrap();
-        let _ = rustix::process::kill_process_group(group, Signal::KILL);
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 #[ignore = "a minute; make test-devices"]
 fn the_pictures_of_another_kind_of_server_are_counted_on_and_it_may_go_away_too() {
     let Some(clip) = recording() else { return };
     // Where VLC's user can read it.
     let dir = tempfile::tempdir().unwrap();
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(dir.path(), open).unwrap();
+    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
     let copy = dir.path().join("clip.mp4");
     std::fs::copy(&clip, &copy).unwrap();
-    std::fs::set_permissions(&copy, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o644)).unwrap();
     let port = free_port();
     let Some(server) = Vlc::start(&copy, port) else {
         return;

@@ -35,7 +35,9 @@ pub fn validate(config: &Config, places: &Places<'_>) -> Vec<Fault> {
     if let Some(threads) = config.vision.threads {
         faults.range("vision.threads", threads.into(), 1.0, 8.0);
     }
-    faults.section("ffmpeg", config.ffmpeg.flaws());
+    for (name, expected) in config.ffmpeg.flaws() {
+        faults.hide(&format!("ffmpeg.{name}"), &expected);
+    }
     let mut ids = BTreeSet::new();
     for (index, one) in config.camera.iter().enumerate() {
         let key = format!("camera[{index}]");
@@ -284,7 +286,7 @@ fn source(key: &str, camera: &Camera, faults: &mut Faulty<'_, '_>) {
         ("ffmpeg_output", &camera.ffmpeg_output),
     ] {
         if let Some(expected) = list.as_deref().and_then(external::arguments_flaw) {
-            faults.add(&format!("{key}.{name}"), expected);
+            faults.hide(&format!("{key}.{name}"), expected);
         }
     }
     if camera.username.is_some() != camera.password_file.is_some() {

@@ -3,17 +3,15 @@
 //! The session lives on a small runtime of its own on the capturing thread: nothing of it can hold up the rest. Only the
 //! host and port of a camera are ever named; paths and queries of cheap cameras carry passwords.
 
+mod session;
 mod words;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use retina::client::{
-    Credentials, Demuxed, PlayOptions, Session, SessionGroup, SessionOptions, SetupOptions,
-    TcpTransportOptions, UdpTransportOptions,
-};
-use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoFrame};
+use retina::client::{Credentials, Demuxed, SessionGroup};
+use retina::codec::{CodecItem, ParametersRef, VideoFrame};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::runtime::Runtime;
@@ -22,6 +20,7 @@ use tokio_stream::StreamExt;
 use tracing::info;
 use url::Url;
 
+use self::session::{Refused, connect};
 use super::external::{Codec, External, Fault, Settings};
 use super::h264::{Config, H264, planes};
 use super::yuv::{Matrix, Planes, to_rgb};
@@ -454,85 +453,6 @@ impl Drop for Playing {
         let _ = runtime.block_on(parted);
         runtime.shutdown_background();
     }
-}
-
-/// Which of a camera's streams, and who decodes it.
-struct Choice {
-    stream: usize,
-    codec: Codec,
-    /// Why `ffmpeg` does.
-    outside: Option<String>,
-}
-
-/// The first H.264, else the first stream that `ffmpeg` can be given.
-fn choose(session: &Session<retina::client::Described>, decoder: Decoder) -> Option<Choice> {
-    let known = session
-        .streams()
-        .iter()
-        .enumerate()
-        .filter_map(|(at, stream)| {
-            let codec = Codec::of(stream.encoding_name())?;
-            (stream.media() == "video").then_some((at, codec, stream))
-        });
-    let (stream, codec, described) = known.min_by_key(|(_, codec, _)| *codec != Codec::H264)?;
-    let outside = match (decoder, codec, described.parameters()) {
-        (Decoder::Ffmpeg, ..) => Some("the config says so".to_owned()),
-        (_, Codec::H264, Some(ParametersRef::Video(video))) => {
-            Config::parse(video.extra_data()).err()
-        }
-        (_, Codec::H264, _) => None,
-        _ => Some(format!("it is not {}", Codec::H264.name())),
-    };
-    Some(Choice {
-        stream,
-        codec,
-        outside,
-    })
-}
-
-/// Why there is no session.
-enum Refused {
-    /// None of the streams can be decoded; the names of those there are.
-    NoVideo(Vec<String>),
-    Rtsp(retina::Error),
-}
-
-impl From<retina::Error> for Refused {
-    fn from(why: retina::Error) -> Self {
-        Self::Rtsp(why)
-    }
-}
-
-async fn connect(
-    spec: &RtspSpec,
-    credentials: Option<Credentials>,
-    group: &Arc<SessionGroup>,
-) -> Result<(Demuxed, Choice), Refused> {
-    let options = SessionOptions::default()
-        .creds(credentials)
-        .user_agent(concat!("footfall/", env!("CARGO_PKG_VERSION")).to_owned())
-        .session_group(Arc::clone(group));
-    let mut session = Session::describe(spec.url.clone(), options).await?;
-    let Some(choice) = choose(&session, spec.decoder) else {
-        let video = session.streams().iter();
-        let video = video.filter(|stream| stream.media() == "video");
-        let offered = video.map(|stream| stream.encoding_name().to_owned());
-        return Err(Refused::NoVideo(offered.take(8).collect()));
-    };
-    let transport = match spec.transport {
-        Transport::Tcp => retina::client::Transport::Tcp(TcpTransportOptions::default()),
-        Transport::Udp => retina::client::Transport::Udp(UdpTransportOptions::default()),
-    };
-    let setup = SetupOptions::default().transport(transport);
-    let format = match choice.outside {
-        None => FrameFormat::MP4,
-        Some(_) => FrameFormat::SIMPLE,
-    };
-    session
-        .setup(choice.stream, setup.frame_format(format))
-        .await?;
-    let playing = session.play(PlayOptions::default()).await?;
-    Ok((playing.demuxed()?, choice))
 }
 
 /// Comes back when `stop` was asked.
