@@ -15,6 +15,9 @@ no camera is plugged in. What to check:
   - `ls /dev/video*`: without any there is no driver; most USB cameras need `sudo modprobe uvcvideo`
   - a network camera is not listed here: its address is on its settings page (docs/guide/cameras.md)";
 
+/// Formats that are not known here, in the text; JSON has them all.
+const MOST_UNKNOWN: usize = 8;
+
 /// Arguments of `footfall camera`.
 #[derive(clap::Args)]
 pub struct Args {
@@ -97,7 +100,18 @@ fn show(cameras: &[Plugged], fps: u32, out: &mut impl Write) -> io::Result<()> {
             }
         }
         if !camera.unknown.is_empty() {
-            writeln!(out, "  not known here: {}", camera.unknown.join(", "))?;
+            let shown: Vec<_> = camera.unknown.iter().take(MOST_UNKNOWN).cloned().collect();
+            let more = match camera.unknown.len().saturating_sub(MOST_UNKNOWN) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            writeln!(out, "  not known here: {}{more}", shown.join(", "))?;
+        }
+        if camera.device == camera.node {
+            writeln!(
+                out,
+                "  it has no name that stays: after a restart it may be another one"
+            )?;
         }
         if let Some(problem) = &camera.problem {
             writeln!(out, "  {problem}")?;

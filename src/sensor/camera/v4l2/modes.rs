@@ -91,10 +91,7 @@ pub(super) fn ask(device: &Device, size: [u32; 2]) -> io::Result<Offer> {
     };
     for described in device.enum_formats()?.iter().take(MOST) {
         let Some(format) = PixelFormat::of(described.fourcc) else {
-            let name = String::from_utf8_lossy(&described.fourcc.repr)
-                .trim()
-                .to_owned();
-            offer.unknown.push(name);
+            offer.unknown.push(name(described.fourcc));
             continue;
         };
         for (width, height, listed) in sizes(device, described.fourcc, size) {
@@ -111,6 +108,15 @@ pub(super) fn ask(device: &Device, size: [u32; 2]) -> io::Result<Offer> {
     }
     offer.modes.truncate(MOST * 16);
     Ok(offer)
+}
+
+/// A code as people write it; the highest bit says that its numbers are big-endian (V4L2's `v4l2_fourcc_be`).
+fn name(code: FourCC) -> String {
+    let [first, second, third, fourth] = code.repr;
+    let letters = [first, second, third, fourth & 0x7f].map(char::from);
+    let letters = letters.into_iter().filter(char::is_ascii_graphic);
+    let end = if fourth & 0x80 == 0 { "" } else { "-BE" };
+    letters.collect::<String>() + end
 }
 
 fn sizes(device: &Device, fourcc: FourCC, wanted: [u32; 2]) -> Vec<(u32, u32, bool)> {
@@ -210,6 +216,13 @@ mod tests {
         assert_eq!(pick(Grey, 31), Some(offered[7]));
         assert_eq!(pick(Nv12, 15), None);
         assert_eq!((offered[8].rate(), offered[8].whole_rate()), (29_970, None));
+    }
+
+    #[test]
+    fn codes_are_told_in_letters() {
+        assert_eq!(name(FourCC::new(b"Y10 ")), "Y10");
+        assert_eq!(name(FourCC::new(b"Y16\xa0")), "Y16-BE");
+        assert_eq!(name(FourCC::new(b"\0\x1b\xff\x07")), "");
     }
 
     #[test]
