@@ -1,6 +1,8 @@
 //! A network camera that hangs up when it is told to: RTSP (RFC 2326) with everything inside the one connection, one viewer
 //! at a time.
 
+#![allow(dead_code)] // each test file uses its own part
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;

@@ -11,6 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child as Process, Command, Stdio};
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
 use tokio::net::unix::pipe::{Receiver, Sender};
 use tracing::warn;
@@ -53,6 +54,7 @@ impl Child {
         arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
         memory: u64,
     ) -> std::io::Result<Self> {
+        keep_files_to_ourselves();
         let mut process = Command::new(program)
             .args(arguments)
             .process_group(0)
@@ -162,6 +164,20 @@ impl Ears {
 impl Drop for Child {
     fn drop(&mut self) {
         drop(Guard(self.process.take()));
+    }
+}
+
+/// Marks every open file to be closed in child processes. Libraries forget to, and a camera that a helper holds open
+/// cannot be opened again.
+pub(super) fn keep_files_to_ourselves() {
+    let Ok(files) = std::fs::read_dir("/proc/self/fd") else {
+        return;
+    };
+    for file in files.flatten() {
+        let number = file.file_name().to_str().and_then(|name| name.parse().ok());
+        if let Some(number @ 3..) = number {
+            let _ = fcntl(number, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
+        }
     }
 }
 

@@ -178,7 +178,7 @@ impl FrameSource for Rtsp {
                     self.stage = Stage::Over;
                     if let Some(playing) = Playing::start(&self.spec, &self.stop)? {
                         let (codec, decoder) = playing.decoding.names();
-                        let why = &playing.why;
+                        let why = playing.why.as_deref();
                         info!(
                             camera = self.spec.name(),
                             codec, decoder, why, "network camera plays"
@@ -272,7 +272,7 @@ struct Playing {
     stream: usize,
     decoding: Decoding,
     /// Why `ffmpeg` decodes, where it does.
-    why: String,
+    why: Option<String>,
     /// Pictures before the next key frame depend on something that was lost.
     wait_for_key: bool,
 }
@@ -313,7 +313,7 @@ impl Playing {
                     None => Decoding::Inside(None),
                     Some(_) => Decoding::Outside(choice.codec, spec.ffmpeg.clone(), None),
                 },
-                why: choice.outside.unwrap_or_default(),
+                why: choice.outside,
                 wait_for_key: true,
             })),
             nothing => {

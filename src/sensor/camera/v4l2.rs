@@ -29,6 +29,7 @@ use v4l::video::capture::Parameters;
 
 use self::modes::Mode;
 use self::raw::{Raw, grey_to_rgb};
+use super::child::keep_files_to_ourselves;
 use super::yuv::{Matrix, nv12_to_rgb, yuyv_to_rgb};
 use super::{CameraError, Frame, FrameSource, Next, size_fault};
 use crate::clock::SharedClock;
@@ -248,6 +249,7 @@ fn open(spec: &DeviceSpec) -> Result<Opened, CameraError> {
         }
         None => Way::Raw(Raw::start(&device, format).map_err(failed)?),
     };
+    keep_files_to_ourselves();
     info!(
         device = %path.display(),
         width = mode.width,

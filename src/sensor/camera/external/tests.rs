@@ -94,6 +94,7 @@ impl Rig {
         for _ in 0..2000 {
             if let Ok(text) = std::fs::read_to_string(&path)
                 && text.ends_with('\n')
+                && (name != "files" || text.ends_with(".\n"))
             {
                 return text.trim().to_owned();
             }
@@ -238,6 +239,23 @@ fn somebody_who_holds_the_pipes_of_a_dead_helper_holds_nobody_up() {
     assert!(!process.exists());
     let pid = rustix::process::Pid::from_raw(child.parse().unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+#[test]
+fn a_helper_gets_none_of_the_files_that_a_careless_library_has_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a camera");
+    write(&path, b"");
+    let careless = std::fs::File::open(&path).unwrap();
+    rustix::io::fcntl_setfd(&careless, rustix::io::FdFlags::empty()).unwrap();
+    let rig = Rig::new(
+        "ls -l /proc/$$/fd > \"${0%/*}/files\"; echo . >> \"${0%/*}/files\"; exec sleep 1000",
+    );
+    let files = rig.written("files");
+    assert!(
+        files.ends_with('.') && !files.contains("a camera"),
+        "{files}"
+    );
 }
 
 #[test]
