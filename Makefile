@@ -54,7 +54,7 @@ torture: ## the full runs of which `make test` has a share: kills, power cuts, b
 	$(FIRST_BUILD)
 	FOOTFALL_TORTURE=full cargo nextest run --locked --profile torture --no-capture -E 'binary(/^torture_/) or test(/::model_tests::/)' $(ARGS)
 
-test-devices: ## cameras for real, some minutes: RTSP from GStreamer, V4L2 in a virtual machine
+test-devices: ## cameras for real, twenty minutes: RTSP from GStreamer and VLC, V4L2 in a virtual machine
 	@scripts/setup --tests
 	$(ENV)
 	$(FIRST_BUILD)

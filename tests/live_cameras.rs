@@ -1,30 +1,30 @@
-//! Network cameras for real: the daemon as a process against GStreamer's RTSP server on loopback. What it counts there
-//! is what a replay of the same recording counts; a camera that goes away comes back, and nothing grows meanwhile.
+//! Network cameras for real: the daemon as a process against the RTSP servers of GStreamer and VLC on loopback. What it
+//! counts there is what a replay of the same recording counts, H.264 decoded by itself and H.265 by `ffmpeg`; a camera that
+//! goes away comes back, and nothing grows meanwhile.
 //!
 //! The long ones are ignored by `make test`; `make test-devices` runs them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy spares test functions, not their helpers
 
+#[path = "common/camera_shop.rs"]
+mod camera_shop;
 #[path = "common/mosquitto.rs"]
 mod mosquitto;
+#[path = "common/rtsp_servers.rs"]
+mod rtsp_servers;
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
+use camera_shop::{Shop, config_text};
+use footfall::clock::{Clock, SystemClock};
 use footfall::sensor::vision::runtime;
 use mosquitto::{free_port, put};
-use rustix::process::{Pid, Signal, kill_process};
+use rtsp_servers::{Server, Vlc};
 use serde_json::Value;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-/// Patience for a condition; far more than it needs, so that a slow machine only makes the test slow.
-const TRIES: u32 = 1200;
-const BETWEEN_TRIES: Duration = Duration::from_millis(100);
-/// Vertical middle of the picture, and the horizontal one where feet cross it.
-const LINES: &str = "[[camera.line]]\nid = \"middle\"\npoints = [[0.5, 1.0], [0.5, 0.0]]\n\
-                     [[camera.line]]\nid = \"across\"\npoints = [[0.0, 0.5], [1.0, 0.5]]\n";
 
 /// The recording, when everything that these tests need is there; else says what is missing.
 fn recording() -> Option<PathBuf> {
@@ -58,152 +58,28 @@ fn cut(clip: &Path, seconds: u32, to: &Path) -> Option<PathBuf> {
     }
 }
 
-/// GStreamer's server with one recording at `/shop`.
-struct Server {
-    child: Child,
-    port: u16,
-}
-
-impl Server {
-    /// `None` and a word where it is not installed. Port 0: any that is free.
-    fn start(clip: &Path, port: u16, more: &[&str]) -> Option<Self> {
-        let script = Path::new(ROOT).join("tests/rtsp_server.py");
-        let mut child = Command::new("/usr/bin/python3")
-            .arg(script)
-            .arg(clip)
-            .args(["--port", &port.to_string()])
-            .args(more)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .inspect_err(|why| eprintln!("SKIPPED: /usr/bin/python3: {why}"))
-            .ok()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        if let Some(port) = line.strip_prefix("ready ") {
-            let port = port.trim().parse().unwrap();
-            return Some(Self { child, port });
-        }
-        let status = child.wait().unwrap();
-        assert_eq!(status.code(), Some(77), "the RTSP server does not start");
-        eprintln!(
-            "SKIPPED: no RTSP server; apt install python3-gi gir1.2-gst-rtsp-server-1.0 \
-             gstreamer1.0-plugins-good gstreamer1.0-plugins-bad"
-        );
-        None
+/// The same recording in H.265.
+fn h265(clip: &Path, to: &Path) -> Option<PathBuf> {
+    let done = Command::new("ffmpeg")
+        .args(["-nostdin", "-v", "error", "-y", "-i"])
+        .arg(clip)
+        .args([
+            "-an",
+            "-c:v",
+            "libx265",
+            "-preset",
+            "ultrafast",
+            "-crf",
+            "14",
+        ])
+        .args(["-x265-params", "log-level=error:keyint=20:bframes=0"])
+        .arg(to)
+        .status();
+    if done.is_ok_and(|status| status.success()) {
+        return Some(to.to_owned());
     }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// A daemon with one camera, in a directory of its own.
-struct Shop {
-    dir: tempfile::TempDir,
-    page: u16,
-    daemon: Child,
-}
-
-impl Shop {
-    /// `camera`: the lines of `[[camera]]` that say where its pictures come from.
-    fn open(camera: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let page = free_port();
-        let config = dir.path().join("footfall.toml");
-        put(&config, &config_text(page, camera));
-        put(&dir.path().join("password"), "right\n");
-        let log = std::fs::File::create(dir.path().join("log")).unwrap();
-        let daemon = Command::new(env!("CARGO_BIN_EXE_footfall"))
-            .args(["run", "--config"])
-            .arg(config)
-            .env("FOOTFALL_LOG", "debug")
-            .current_dir(ROOT)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        Self { dir, page, daemon }
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
-    }
-
-    /// The camera's part of the running daemon's report; `None` while it does not answer.
-    fn camera(&self) -> Option<Value> {
-        let out = Command::new(env!("CARGO_BIN_EXE_footfall"))
-            .args(["status", "--json", "--at"])
-            .arg(format!("127.0.0.1:{}", self.page))
-            .output()
-            .unwrap();
-        let report: Value = serde_json::from_slice(&out.stdout).ok()?;
-        report["sensors"].get(0).cloned()
-    }
-
-    fn wait_for(&self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
-        for _ in 0..TRIES {
-            if let Some(camera) = self.camera().filter(&condition) {
-                return camera;
-            }
-            std::thread::sleep(BETWEEN_TRIES);
-        }
-        panic!(
-            "never: {what}; last {:?}; log:\n{}",
-            self.camera(),
-            self.log()
-        );
-    }
-
-    /// Threads, open files and resident memory (KiB) of the daemon.
-    fn weight(&self) -> (usize, usize, u64) {
-        let proc = PathBuf::from(format!("/proc/{}", self.daemon.id()));
-        let count = |dir: &str| std::fs::read_dir(proc.join(dir)).unwrap().count();
-        let status = std::fs::read_to_string(proc.join("status")).unwrap();
-        let rss = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .and_then(|rest| rest.split_whitespace().next()?.parse().ok());
-        (count("task"), count("fd"), rss.unwrap())
-    }
-
-    /// Stops the daemon and gives back its events, oldest first.
-    fn close(mut self) -> (Vec<Value>, String) {
-        let pid = Pid::from_raw(i32::try_from(self.daemon.id()).unwrap()).unwrap();
-        kill_process(pid, Signal::TERM).unwrap();
-        assert!(self.daemon.wait().unwrap().success(), "{}", self.log());
-        let out = Command::new(env!("CARGO_BIN_EXE_footfall"))
-            .args(["outbox", "dump", "--data"])
-            .arg(self.dir.path().join("data"))
-            .output()
-            .unwrap();
-        let events = out.stdout.split(|byte| *byte == b'\n');
-        let events = events.filter_map(|line| serde_json::from_slice(line).ok());
-        (events.collect(), self.log())
-    }
-}
-
-impl Drop for Shop {
-    fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-    }
-}
-
-fn config_text(page: u16, camera: &str) -> String {
-    let weights = std::env::var_os("FOOTFALL_DATA").map(|data| Path::new(&data).join("models"));
-    format!(
-        "[device]\ntenant = \"t\"\nstore = \"s\"\nbox = \"b\"\n[outbox]\ndir = \"data\"\n\
-         [status]\nlisten = \"127.0.0.1:{page}\"\n[vision]\nmodels = [{:?}]\n\
-         [[camera]]\nid = \"door\"\nmodel = \"fastestdet-352\"\n{camera}\n{LINES}",
-        weights.unwrap_or_default()
-    )
+    eprintln!("SKIPPED: ffmpeg is not installed or cannot encode H.265 here");
+    None
 }
 
 /// In and out of each line, as a replay of the file counts them.
@@ -256,9 +132,9 @@ fn frames(camera: &Value) -> u64 {
 }
 
 /// Serves `clip` once and holds what the daemon counted against a replay of the file.
-fn counts_like_a_replay(clip: &Path, pictures: u64, transport: &str) {
+fn counts_like_a_replay(clip: &Path, codec: &str, pictures: u64, transport: &str) {
     let expected = replayed(clip);
-    let Some(server) = Server::start(clip, 0, &[]) else {
+    let Some(server) = Server::start(clip, 0, &["--codec", codec]) else {
         return;
     };
     let url = format!("rtsp://127.0.0.1:{}/shop", server.port);
@@ -280,7 +156,13 @@ fn counts_like_a_replay(clip: &Path, pictures: u64, transport: &str) {
         assert!(near, "{told}\n{camera}\n{log}");
     }
     let metrics = &camera["metrics"];
-    eprintln!("{transport}: {told}{metrics}");
+    eprintln!("{codec} over {transport}: {told}{metrics}");
+    let decoder = if codec == "h264" {
+        "decoder=\"own\""
+    } else {
+        "decoder=\"ffmpeg\""
+    };
+    assert_eq!(log.matches(decoder).count(), 1, "{log}");
     assert!(
         expected.iter().any(|(_, i, o)| i + o > 0),
         "nobody crosses in {clip:?}"
@@ -296,7 +178,7 @@ fn a_network_camera_is_counted_like_a_replay_of_what_it_shows() {
     else {
         return;
     };
-    counts_like_a_replay(&clip, 150, "tcp");
+    counts_like_a_replay(&clip, "h264", 150, "tcp");
 }
 
 #[test]
@@ -304,53 +186,136 @@ fn a_network_camera_is_counted_like_a_replay_of_what_it_shows() {
 fn the_whole_recording_is_counted_like_a_replay_over_tcp_and_over_udp() {
     let Some(clip) = recording() else { return };
     for transport in ["tcp", "udp"] {
-        counts_like_a_replay(&clip, 795, transport);
+        counts_like_a_replay(&clip, "h264", 795, transport);
     }
 }
 
 #[test]
-#[ignore = "a minute or two; make test-devices"]
-fn a_network_camera_that_goes_away_five_times_comes_back_and_nothing_grows() {
-    let Some(clip) = recording() else { return };
-    let login = ["--user", "viewer", "--password", "right"];
-    let Some(mut server) = Server::start(&clip, 0, &login) else {
+#[ignore = "two minutes; make test-devices"]
+fn the_whole_recording_in_h265_is_counted_like_a_replay() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(clip) = recording().and_then(|clip| h265(&clip, &dir.path().join("h265.mp4"))) else {
+        return;
+    };
+    counts_like_a_replay(&clip, "h265", 795, "tcp");
+}
+
+/// Kills and restarts the server of a camera with a login so often; each time pictures must come back.
+fn goes_away(clip: &Path, codec: &str, times: usize) {
+    let login = ["--codec", codec, "--user", "viewer", "--password", "right"];
+    let Some(mut server) = Server::start(clip, 0, &login) else {
         return;
     };
     let port = server.port;
     let shop = Shop::open(&format!(
-        "rtsp = \"rtsp://127.0.0.1:{port}/shop\"\nusername = \"viewer\"\npassword_file = \"password\""
+        "rtsp = \"rtsp://127.0.0.1:{port}/shop?key=s3cret\"\nusername = \"viewer\"\npassword_file = \"password\""
     ));
     let mut seen = frames(&shop.wait_for("pictures", |camera| frames(camera) >= 10));
+    let helpers = usize::from(codec != "h264");
     let mut weights = vec![shop.weight()];
-    for _ in 0..5 {
+    let mut away = Vec::new();
+    let clock = SystemClock::new(true);
+    for _ in 0..times {
+        tells_no_secret(&shop.helpers(), helpers);
         drop(server);
         let words = shop.wait_for("trouble", |camera| camera["state"] == "trouble");
+        assert!(shop.helpers().is_empty(), "a decoder without a camera");
         eprintln!("{}", words["words"]["en"]);
-        server = Server::start(&clip, port, &login).unwrap();
-        let camera = shop.wait_for("pictures again", |camera| {
-            camera["state"] == "ok" && frames(camera) >= seen + 10
+        server = Server::start(clip, port, &login).unwrap();
+        let back = clock.now().boot;
+        shop.wait_for("a picture again", |camera| {
+            camera["state"] == "ok" && frames(camera) > seen
         });
+        let took = clock.now().boot.saturating_sub(back);
+        away.push(format!("{:.1}", took.as_secs_f64()));
+        let camera = shop.wait_for("pictures again", |camera| frames(camera) >= seen + 10);
         seen = frames(&camera);
         weights.push(shop.weight());
     }
     let (events, log) = shop.close();
-    eprintln!("threads, files, KiB: {weights:?}");
-    let (first, last) = (weights[1], weights[5]);
+    eprintln!("{codec}: threads, files, KiB: {weights:?}");
+    eprintln!(
+        "{codec}: seconds from the server's return to pictures: {}",
+        away.join(" ")
+    );
+    let (first, last) = (weights[1], weights[times]);
     assert!(last.0 <= first.0 && last.1 <= first.1, "{weights:?}");
     assert!(last.2 < first.2 + 8192, "{weights:?}");
     let mut states = announced(&events);
     states.dedup();
-    assert_eq!(
-        states.iter().filter(|state| *state == "ok").count(),
-        6,
-        "{states:?}"
+    let counted = states.iter().filter(|state| *state == "ok").count();
+    assert_eq!(counted, times + 1, "{states:?}");
+    assert!(
+        !log.contains("right") && !log.contains("s3cret"),
+        "a secret is in the log"
     );
-    assert!(!log.contains("right"), "the password is in the log");
+}
+
+/// So many helpers, and neither their arguments nor their environment know the camera.
+fn tells_no_secret(helpers: &[PathBuf], expected: usize) {
+    assert_eq!(helpers.len(), expected, "{helpers:?}");
+    for helper in helpers {
+        for file in ["cmdline", "environ"] {
+            let bytes = std::fs::read(helper.join(file)).unwrap();
+            let text = String::from_utf8_lossy(&bytes);
+            let secret = ["rtsp:", "127.0.0.1", "viewer", "s3cret"];
+            assert!(secret.iter().all(|word| !text.contains(word)), "{text}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "five minutes; make test-devices"]
+fn a_network_camera_that_goes_away_twenty_times_comes_back_and_nothing_grows() {
+    let Some(clip) = recording() else { return };
+    goes_away(&clip, "h264", 20);
+}
+
+#[test]
+#[ignore = "five minutes; make test-devices"]
+fn a_camera_with_h265_that_goes_away_twenty_times_comes_back_and_nothing_grows() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(clip) = recording().and_then(|clip| h265(&clip, &dir.path().join("h265.mp4"))) else {
+        return;
+    };
+    goes_away(&clip, "h265", 20);
+}
+
+#[test]
+#[ignore = "a minute; make test-devices"]
+fn the_pictures_of_another_kind_of_server_are_counted_on_and_it_may_go_away_too() {
+    let Some(clip) = recording() else { return };
+    // Where VLC's user can read it.
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let copy = dir.path().join("clip.mp4");
+    std::fs::copy(&clip, &copy).unwrap();
+    std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o644)).unwrap();
+    let port = free_port();
+    let Some(server) = Vlc::start(&copy, port) else {
+        return;
+    };
+    let shop = Shop::open(&format!("rtsp = \"rtsp://127.0.0.1:{port}/shop\""));
+    let camera = shop.wait_for("pictures", |camera| frames(camera) >= 150);
+    eprintln!("VLC: {}", camera["metrics"]);
+    assert_eq!(camera["state"], "ok");
+    drop(server);
+    let lost = shop.wait_for("trouble", |camera| camera["state"] == "trouble");
+    eprintln!("VLC: {}", lost["words"]["en"]);
+    let _server = Vlc::start(&copy, port);
+    let seen = frames(&lost);
+    let camera = shop.wait_for("pictures again", |camera| {
+        camera["state"] == "ok" && frames(camera) >= seen + 50
+    });
+    eprintln!("VLC: {}", camera["metrics"]);
+    let (_, log) = shop.close();
+    assert_eq!(camera["metrics"]["damaged"], 0, "{log}");
 }
 
 #[test]
 #[ignore = "half a minute; make test-devices"]
-fn a_camera_that_refuses_the_password_or_sends_h265_says_what_to_do_and_tells_no_secret() {
+fn a_camera_that_refuses_the_password_and_one_that_takes_ffmpeg_say_what_to_do_and_tell_no_secret()
+{
     let Some(clip) = recording() else { return };
     let dir = tempfile::tempdir().unwrap();
     let login = ["--user", "viewer", "--password", "another"];
@@ -368,30 +333,21 @@ fn a_camera_that_refuses_the_password_or_sends_h265_says_what_to_do_and_tells_no
     assert_eq!(announced(&events), ["lost"]);
     assert!(!log.contains("s3cret") && !log.contains("right"), "{log}");
 
-    let h265 = dir.path().join("h265.mp4");
-    let encoded = Command::new("ffmpeg")
-        .args([
-            "-nostdin",
-            "-v",
-            "error",
-            "-f",
-            "lavfi",
-            "-i",
-            "testsrc=s=320x240:r=10:d=5",
-        ])
-        .args(["-c:v", "libx265", "-x265-params", "log-level=error"])
-        .arg(&h265)
-        .status();
-    if !encoded.is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: ffmpeg cannot encode H.265 here");
+    let Some(clip) = cut(&clip, 5, &dir.path().join("short.mp4"))
+        .and_then(|clip| h265(&clip, &dir.path().join("h265.mp4")))
+    else {
         return;
-    }
-    let server = Server::start(&h265, 0, &["--codec", "h265"]).unwrap();
-    let shop = Shop::open(&format!("rtsp = \"rtsp://127.0.0.1:{}/shop\"", server.port));
+    };
+    let server = Server::start(&clip, 0, &["--codec", "h265"]).unwrap();
+    let shop = Shop::open_with(
+        &format!("rtsp = \"rtsp://127.0.0.1:{}/shop\"", server.port),
+        "[ffmpeg]\nprogram = \"/nowhere/ffmpeg\"\n",
+    );
     let camera = shop.wait_for("trouble", |camera| camera["state"] == "trouble");
     let words = camera["words"]["en"].as_str().unwrap();
     assert!(
-        words.contains("sends h265, not H.264") && words.contains("ffmpeg"),
+        words.contains("sends H.265, which takes /nowhere/ffmpeg"),
         "{words}"
     );
+    assert!(words.contains("apt install ffmpeg"), "{words}");
 }

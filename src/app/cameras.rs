@@ -162,7 +162,10 @@ impl CameraShop {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&camera.id);
-        let settings = format!("{:?} {:?} {camera:?}", config.vision, config.hours);
+        let settings = format!(
+            "{:?} {:?} {:?} {camera:?}",
+            config.vision, config.ffmpeg, config.hours
+        );
         let context = (config.clone(), camera.clone(), Arc::clone(&house.clock));
         let ready = Mutex::new(ready);
         let make = move || {
@@ -178,7 +181,7 @@ impl CameraShop {
             id: camera.id.clone(),
             subjects: subjects(config, camera, house),
             house: house.clone(),
-            open: opener(camera, &house.clock, &live),
+            open: opener(config, camera, &house.clock, &live),
             pipeline: Box::new(make),
             max_fps: camera.fps,
             idle_fps: camera.idle_fps,
@@ -275,8 +278,9 @@ pub fn preview_line(line: &schema::Line) -> PreviewLine {
 }
 
 /// Opens what the config names; nothing is touched before the first frame is wanted.
-fn opener(camera: &schema::Camera, clock: &SharedClock, live: &Live) -> Opener {
+fn opener(config: &Config, camera: &schema::Camera, clock: &SharedClock, live: &Live) -> Opener {
     let (camera, clock, damaged) = (camera.clone(), Arc::clone(clock), live.damaged.clone());
+    let ffmpeg = config.ffmpeg_of(&camera);
     Box::new(move |stop| {
         let (clock, damaged) = (Arc::clone(&clock), damaged.clone());
         if let Some(path) = &camera.device {
@@ -299,6 +303,8 @@ fn opener(camera: &schema::Camera, clock: &SharedClock, live: &Live) -> Opener {
                 username: camera.username.clone(),
                 password_file: camera.password_file.clone(),
                 transport: camera.transport,
+                decoder: camera.decoder,
+                ffmpeg: ffmpeg.clone(),
             };
             return Ok(Box::new(Rtsp::new(spec, clock, stop, damaged)));
         }

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 
+mod camera;
 mod check;
 mod command;
 mod demo;
@@ -41,6 +42,8 @@ enum Command {
     Replay(replay::Args),
     /// Validate a config and everything it names, without any hardware
     Check(check::Args),
+    /// Cameras: which are plugged in, and what to write into the config
+    Camera(camera::Args),
     /// Look at the stored events: how many, whether all are sound, and what they say
     Outbox(outbox::Args),
     /// Wi-Fi: what it would count in a recording
@@ -72,6 +75,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Camera(args) => camera::run(&args),
         Command::Outbox(args) => outbox::run(&args),
         Command::Wifi(args) => wifi::run(&args),
         Command::Model(args) => model::run(&args),

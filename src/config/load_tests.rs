@@ -150,6 +150,18 @@ fn each_broken_config_gives_its_one_clear_line() {
             "/etc/footfall/footfall.toml:14: camera[0].username = \"viewer\": only a camera with `rtsp` has a user; remove it",
         ),
         (
+            "arguments for ffmpeg that may hold a password",
+            "file = \"clip.mp4\"\n",
+            "file = \"clip.mp4\"\nffmpeg_input = [\"rtsp://admin:s3cret@10.0.0.5/\"]\n",
+            "/etc/footfall/footfall.toml:14: camera[0].ffmpeg_input: input and output are set already; remove -i, -y and addresses",
+        ),
+        (
+            "ffmpeg's memory",
+            "[uplink]\n",
+            "[ffmpeg]\nmemory_mb = 9\n[uplink]\n",
+            "/etc/footfall/footfall.toml:9: ffmpeg.memory_mb: expected a number 64 to 4096",
+        ),
+        (
             "enum",
             "points =",
             "mode = \"nett\"\npoints =",

@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub use crate::hours::HoursSettings as Hours;
-pub use crate::sensor::camera::rtsp::Transport;
+pub use crate::sensor::camera::external::Settings as Ffmpeg;
+pub use crate::sensor::camera::rtsp::{Decoder, Transport};
 pub use crate::sensor::camera::v4l2::PixelFormat;
 pub use crate::sensor::vision::count::geometry::Anchor;
 pub use crate::sensor::vision::count::line::CountMode;
@@ -29,6 +30,8 @@ pub struct Config {
     #[serde(default)]
     pub vision: Vision,
     #[serde(default)]
+    pub ffmpeg: Ffmpeg,
+    #[serde(default)]
     pub camera: Vec<Camera>,
     #[serde(default)]
     pub place: Vec<Place>,
@@ -40,6 +43,21 @@ pub struct Config {
     pub scanner: Vec<scanner::Settings>,
     #[serde(default)]
     pub wifi: Vec<wifi::Settings>,
+}
+
+impl Config {
+    /// `[ffmpeg]` with what a camera says otherwise.
+    #[must_use]
+    pub fn ffmpeg_of(&self, camera: &Camera) -> Ffmpeg {
+        let mut ffmpeg = self.ffmpeg.clone();
+        if let Some(input) = &camera.ffmpeg_input {
+            ffmpeg.input.clone_from(input);
+        }
+        if let Some(output) = &camera.ffmpeg_output {
+            ffmpeg.output.clone_from(output);
+        }
+        ffmpeg
+    }
 }
 
 /// `[device]`: which box this is.
@@ -249,6 +267,12 @@ pub struct Camera {
     /// How the pictures of `rtsp` travel.
     #[serde(default)]
     pub transport: Transport,
+    /// Who decodes the pictures of `rtsp`.
+    #[serde(default)]
+    pub decoder: Decoder,
+    /// In place of `input` and `output` of `[ffmpeg]`.
+    pub ffmpeg_input: Option<Vec<String>>,
+    pub ffmpeg_output: Option<Vec<String>>,
     /// A recording: a video, a GIF, or a folder of pictures.
     pub file: Option<PathBuf>,
     /// Start the recording again when it ends (`run` only).

@@ -10,7 +10,7 @@ pub use self::counting::advice;
 use super::fault::{Fault, nearest};
 use super::load::Places;
 use super::schema::{Camera, Config, DetectorKind, Status, Uplink};
-use crate::sensor::camera::rtsp;
+use crate::sensor::camera::{external, rtsp};
 use crate::sensor::{Flaw, is_id, scanner};
 
 /// Every fault of a config whose types are right.
@@ -34,6 +34,9 @@ pub fn validate(config: &Config, places: &Places<'_>) -> Vec<Fault> {
     status(&config.status, &mut faults);
     if let Some(threads) = config.vision.threads {
         faults.range("vision.threads", threads.into(), 1.0, 8.0);
+    }
+    for (name, expected) in config.ffmpeg.flaws() {
+        faults.hide(&format!("ffmpeg.{name}"), &expected);
     }
     let mut ids = BTreeSet::new();
     for (index, one) in config.camera.iter().enumerate() {
@@ -296,6 +299,14 @@ fn source(key: &str, camera: &Camera, faults: &mut Faulty<'_, '_>) {
     }
     if let Some(Err(expected)) = camera.rtsp.as_deref().map(rtsp::address) {
         faults.hide(&format!("{key}.rtsp"), expected);
+    }
+    for (name, list) in [
+        ("ffmpeg_input", &camera.ffmpeg_input),
+        ("ffmpeg_output", &camera.ffmpeg_output),
+    ] {
+        if let Some(expected) = list.as_deref().and_then(external::arguments_flaw) {
+            faults.hide(&format!("{key}.{name}"), expected);
+        }
     }
     if camera.username.is_some() != camera.password_file.is_some() {
         faults.add(

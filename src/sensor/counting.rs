@@ -41,9 +41,10 @@ const LOST_AFTER: Duration = Duration::from_secs(10);
 const SETTLED_AFTER: Duration = Duration::from_secs(3);
 /// A capturing thread that was asked to end has so long before it is left behind.
 const CAPTURE_ENDS_WITHIN: Duration = Duration::from_secs(2);
-/// Wait before a source is opened again; doubled each time up to [`LONGEST_WAIT`].
+/// Wait before a source is opened again; doubled each time up to [`LONGEST_WAIT`], so that a camera counts within ten
+/// seconds of its return.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(4);
 
 /// Opens the source; called again whenever it failed. The wish ends the source, also while it waits.
 pub type Opener = Box<dyn Fn(Arc<Stop>) -> Result<Box<dyn FrameSource>, CameraError> + Send + Sync>;

@@ -11,13 +11,12 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::child::LastWords;
 use super::matroska::Reader;
 use super::mp4::RECORD_AGAIN;
 use super::yuv::{Matrix, Planes, to_rgb};
 use super::{CameraError, ClipInfo, Frame, FrameSource, MAX_PIXELS, Next, SHRINK, size_fault};
 
-/// Longest part of a complaint that is kept, bytes.
-const MAX_COMPLAINT: usize = 300;
 /// Most bytes of a 4:2:0 picture, odd sizes included.
 const MAX_PICTURE: u64 = MAX_PIXELS * 3 / 2 + 3 * super::MAX_SIDE as u64;
 const INSTALL: &str = "install it: apt install ffmpeg";
@@ -266,28 +265,13 @@ fn url(path: &Path) -> std::ffi::OsString {
     url
 }
 
-/// Reads to the end and keeps the last line, without the part of `ffmpeg` that says it.
+/// Reads to the end and keeps the last line.
 fn last_line(mut input: impl Read) -> Option<String> {
-    let (mut chunk, mut line, mut last) = ([0; 1024], Vec::new(), Vec::new());
+    let (mut chunk, mut said) = ([0; 1024], LastWords::default());
     while let Ok(count @ 1..) = input.read(&mut chunk) {
-        for byte in chunk.iter().take(count) {
-            if !matches!(byte, b'\n' | b'\r') {
-                if line.len() < MAX_COMPLAINT {
-                    line.push(*byte);
-                }
-            } else if !line.is_empty() {
-                std::mem::swap(&mut line, &mut last);
-                line.clear();
-            }
-        }
+        said.take(chunk.get(..count).unwrap_or_default());
     }
-    let last = if line.is_empty() { last } else { line };
-    let text = String::from_utf8_lossy(&last);
-    let text = match text.split_once("] ") {
-        Some((speaker, said)) if speaker.starts_with('[') => said,
-        _ => &text,
-    };
-    (!text.is_empty()).then(|| text.trim().to_owned())
+    said.get()
 }
 
 /// What a recording says about itself, through `ffprobe`.

@@ -5,12 +5,14 @@
 //!        ├─ ffmpeg ─────┤            └────────────────────────── replay ──────────────────► vision
 //!        ├─ gif         │
 //!        └─ pictures    │
-//!  rtsp ─── h264 ───────┤
+//!  rtsp ─┬─ h264 ───────┤
+//!        └─ external ───┤
 //!  v4l2 ────────────────┘
 //! ```
 //!
 //! - [`v4l2`]: USB and built-in cameras
 //! - [`rtsp`]: network cameras
+//! - [`external`]: their pictures decoded by a supervised `ffmpeg` (`child`), raw through a pipe (`y4m`)
 //! - [`frozen`]: whether the picture still changes
 //!
 //! - [`open`]: looks at a file's first bytes and picks the reader
@@ -27,7 +29,9 @@ use std::time::Duration;
 
 use crate::words::Words;
 
+mod child;
 pub mod decimate;
+pub mod external;
 mod ffmpeg;
 pub mod frozen;
 mod gif;
@@ -42,6 +46,7 @@ pub mod rtsp;
 #[cfg(test)]
 mod testing;
 pub mod v4l2;
+mod y4m;
 mod yuv;
 
 pub use open::{ClipInfo, FileSpec, open, probe};

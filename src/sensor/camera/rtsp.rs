@@ -1,19 +1,17 @@
-//! Network cameras: RTSP through `retina`, H.264 through `openh264`.
+//! Network cameras: RTSP through `retina`, H.264 through `openh264`, everything else through `ffmpeg`.
 //!
 //! The session lives on a small runtime of its own on the capturing thread: nothing of it can hold up the rest. Only the
 //! host and port of a camera are ever named; paths and queries of cheap cameras carry passwords.
 
+mod session;
 mod words;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use retina::client::{
-    Credentials, Demuxed, PlayOptions, Session, SessionGroup, SessionOptions, SetupOptions,
-    TcpTransportOptions, UdpTransportOptions,
-};
-use retina::codec::{CodecItem, FrameFormat, ParametersRef, VideoFrame};
+use retina::client::{Credentials, Demuxed, SessionGroup};
+use retina::codec::{CodecItem, ParametersRef, VideoFrame};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::runtime::Runtime;
@@ -22,8 +20,10 @@ use tokio_stream::StreamExt;
 use tracing::info;
 use url::Url;
 
+use self::session::{Refused, connect};
+use super::external::{Codec, External, Fault, Settings};
 use super::h264::{Config, H264, planes};
-use super::yuv::to_rgb;
+use super::yuv::{Matrix, Planes, to_rgb};
 use super::{CameraError, Frame, FrameSource, Next};
 use crate::clock::SharedClock;
 use crate::metric::Counter;
@@ -51,6 +51,17 @@ pub enum Transport {
     Udp,
 }
 
+/// Who decodes the pictures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Decoder {
+    /// This process, where it can; else `ffmpeg`.
+    #[default]
+    Auto,
+    /// `ffmpeg`: for boards whose decoder it can use.
+    Ffmpeg,
+}
+
 /// Which camera and how to log in.
 #[derive(Clone)]
 pub struct RtspSpec {
@@ -60,6 +71,8 @@ pub struct RtspSpec {
     /// Read at each connection, so that a corrected password needs no restart.
     pub password_file: Option<PathBuf>,
     pub transport: Transport,
+    pub decoder: Decoder,
+    pub ffmpeg: Settings,
 }
 
 impl RtspSpec {
@@ -164,7 +177,12 @@ impl FrameSource for Rtsp {
                 Stage::Closed => {
                     self.stage = Stage::Over;
                     if let Some(playing) = Playing::start(&self.spec, &self.stop)? {
-                        info!(camera = self.spec.name(), "network camera plays");
+                        let (codec, decoder) = playing.decoding.names();
+                        let why = playing.why.as_deref();
+                        info!(
+                            camera = self.spec.name(),
+                            codec, decoder, why, "network camera plays"
+                        );
                         self.stage = Stage::Playing(Box::new(playing));
                         heard = self.clock.now().boot;
                     }
@@ -172,21 +190,18 @@ impl FrameSource for Rtsp {
                 }
             };
             let (clock, index) = (&self.clock, &mut self.index);
-            let got = playing.picture(&self.damaged, |h264, coded| {
-                let matrix = h264.matrix();
-                let Some(picture) = h264.decode(coded)? else {
-                    return Ok(Picture::None);
-                };
+            let mut show = |planes: &Planes<'_>, matrix| {
                 let at = clock.now().boot;
                 frame.index = *index;
                 *index += 1;
                 if !keep(at) {
-                    return Ok(Picture::PassedOver);
+                    return Picture::PassedOver;
                 }
                 frame.at = at;
-                to_rgb(&planes(&picture), matrix, frame);
-                Ok(Picture::Shown)
-            });
+                to_rgb(planes, matrix, frame);
+                Picture::Shown
+            };
+            let got = playing.picture(&self.damaged, clock.now().boot, &mut show);
             let now = self.clock.now().boot;
             let why = match got {
                 Ok(Picture::Shown) => return Ok(Next::Frame),
@@ -199,6 +214,9 @@ impl FrameSource for Rtsp {
                 Err(Lost::Ended) => words::ended(&self.spec.name()),
                 Err(Lost::Failed(why)) => words::failed(&self.spec.name(), &why),
                 Err(Lost::Undecodable(why)) => words::undecodable(&self.spec.name(), &why),
+                Err(Lost::Decoder(codec, fault)) => {
+                    words::decoder(&self.spec.name(), codec, &self.spec.ffmpeg.program, &fault)
+                }
             };
             self.stage = Stage::Over;
             return Err(CameraError::Live(why));
@@ -222,6 +240,27 @@ enum Lost {
     Failed(retina::Error),
     /// The stream is of a kind that cannot be decoded here.
     Undecodable(String),
+    /// `ffmpeg` fails.
+    Decoder(Codec, Fault),
+}
+
+/// Shows a picture or passes over it.
+type Show<'a> = dyn FnMut(&Planes<'_>, Matrix) -> Picture + 'a;
+
+/// Who decodes, and the decoder once the first key frame has come.
+enum Decoding {
+    Inside(Option<H264>),
+    Outside(Codec, Settings, Option<External>),
+}
+
+impl Decoding {
+    /// Of the codec, and of who decodes it.
+    const fn names(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Inside(_) => (Codec::H264.name(), "own"),
+            Self::Outside(codec, ..) => (codec.name(), "ffmpeg"),
+        }
+    }
 }
 
 /// A session under way.
@@ -231,7 +270,9 @@ struct Playing {
     /// `None` only while it is dropped.
     session: Option<Demuxed>,
     stream: usize,
-    decoder: Option<H264>,
+    decoding: Decoding,
+    /// Why `ffmpeg` decodes, where it does.
+    why: Option<String>,
     /// Pictures before the next key frame depend on something that was lost.
     wait_for_key: bool,
 }
@@ -255,20 +296,24 @@ impl Playing {
         });
         let connected = match connected {
             None => Ok(None),
-            Some(Ok(Ok((session, stream)))) => Ok(Some((session, stream))),
+            Some(Ok(Ok(connected))) => Ok(Some(connected)),
             Some(Ok(Err(why))) => Err(CameraError::Live(match why {
-                Refused::NoH264(offered) => words::no_h264(&name, &offered),
+                Refused::NoVideo(offered) => words::no_video(&name, &offered),
                 Refused::Rtsp(why) => words::refused(&name, &why),
             })),
             Some(Err(_)) => Err(CameraError::Live(words::no_answer(&name))),
         };
         match connected {
-            Ok(Some((session, stream))) => Ok(Some(Self {
+            Ok(Some((session, choice))) => Ok(Some(Self {
                 runtime: Some(runtime),
                 group,
                 session: Some(session),
-                stream,
-                decoder: None,
+                stream: choice.stream,
+                decoding: match choice.outside {
+                    None => Decoding::Inside(None),
+                    Some(_) => Decoding::Outside(choice.codec, spec.ffmpeg.clone(), None),
+                },
+                why: choice.outside,
                 wait_for_key: true,
             })),
             nothing => {
@@ -279,62 +324,112 @@ impl Playing {
         }
     }
 
-    /// Waits a moment for a coded picture and hands it to `decode`.
+    /// Waits a moment for a picture. `now`: time since boot.
     fn picture(
         &mut self,
         damaged: &Counter,
-        decode: impl FnOnce(&mut H264, &[u8]) -> Result<Picture, String>,
+        now: Duration,
+        show: &mut Show<'_>,
     ) -> Result<Picture, Lost> {
         let (Some(runtime), Some(session)) = (&self.runtime, &mut self.session) else {
             return Err(Lost::Ended);
         };
-        let coded = match runtime.block_on(async { timeout(NAP, session.next()).await }) {
-            Err(_) => return Ok(Picture::None),
-            Ok(None) => return Err(Lost::Ended),
-            Ok(Some(Err(why))) => return Err(Lost::Failed(why)),
-            Ok(Some(Ok(CodecItem::VideoFrame(coded)))) if coded.stream_id() == self.stream => coded,
-            Ok(Some(Ok(_))) => return Ok(Picture::None),
+        let step = match &mut self.decoding {
+            Decoding::Outside(codec, _, Some(external)) => {
+                if external.hangs(now) {
+                    let fault = Fault::Failed("it takes pictures and gives none".to_owned());
+                    return Err(Lost::Decoder(*codec, fault));
+                }
+                let (hungry, codec) = (external.hungry(), *codec);
+                let step = runtime.block_on(async {
+                    let next = async {
+                        tokio::select! {
+                            item = session.next(), if hungry => Step::Item(item),
+                            done = external.step() => Step::Decoder(done),
+                        }
+                    };
+                    timeout(NAP, next).await
+                });
+                match step {
+                    Ok(Step::Decoder(Err(fault))) => return Err(Lost::Decoder(codec, fault)),
+                    Ok(Step::Decoder(Ok(true))) => {
+                        return Ok(show(&external.planes(), Matrix::BT601));
+                    }
+                    step => step,
+                }
+            }
+            _ => runtime.block_on(async { timeout(NAP, session.next()).await.map(Step::Item) }),
         };
-        if coded.has_new_parameters() {
-            self.decoder = None;
+        let coded = match step {
+            Err(_) | Ok(Step::Decoder(_)) => return Ok(Picture::None),
+            Ok(Step::Item(None)) => return Err(Lost::Ended),
+            Ok(Step::Item(Some(Err(why)))) => return Err(Lost::Failed(why)),
+            Ok(Step::Item(Some(Ok(CodecItem::VideoFrame(coded)))))
+                if coded.stream_id() == self.stream =>
+            {
+                coded
+            }
+            Ok(Step::Item(Some(Ok(_)))) => return Ok(Picture::None),
+        };
+        if coded.has_new_parameters()
+            && let Decoding::Inside(decoder) = &mut self.decoding
+        {
+            *decoder = None;
         }
-        if coded.loss() > 0 && !self.wait_for_key {
+        if (coded.loss() > 0 || coded.data().len() > MAX_CODED) && !self.wait_for_key {
             damaged.add(1);
             self.wait_for_key = true;
         }
-        if self.wait_for_key && !coded.is_random_access_point() {
+        if self.wait_for_key && !coded.is_random_access_point() || coded.data().len() > MAX_CODED {
             return Ok(Picture::None);
         }
         self.wait_for_key = false;
-        let decoder = match &mut self.decoder {
-            Some(decoder) => decoder,
-            None => {
-                let Some(config) = config(session, self.stream) else {
-                    self.wait_for_key = true;
-                    return Ok(Picture::None);
+        match &mut self.decoding {
+            Decoding::Inside(decoder) => {
+                let ready = match decoder {
+                    Some(decoder) => decoder,
+                    None => {
+                        let Some(config) = config(session, self.stream) else {
+                            self.wait_for_key = true;
+                            return Ok(Picture::None);
+                        };
+                        let made = config.and_then(H264::new).map_err(Lost::Undecodable)?;
+                        decoder.insert(made)
+                    }
                 };
-                let decoder = config.and_then(H264::new).map_err(Lost::Undecodable)?;
-                self.decoder.insert(decoder)
+                decoded(&coded, ready, show).or_else(|_| {
+                    damaged.add(1);
+                    *decoder = None;
+                    self.wait_for_key = true;
+                    Ok(Picture::None)
+                })
             }
-        };
-        decoded(&coded, decoder, decode).or_else(|_| {
-            damaged.add(1);
-            self.decoder = None;
-            self.wait_for_key = true;
-            Ok(Picture::None)
-        })
+            Decoding::Outside(codec, settings, external) => {
+                let external = match external {
+                    Some(external) => external,
+                    None => {
+                        let _inside = runtime.enter();
+                        let started = External::start(settings, *codec);
+                        external.insert(started.map_err(|fault| Lost::Decoder(*codec, fault))?)
+                    }
+                };
+                external.feed(coded.data(), now);
+                Ok(Picture::None)
+            }
+        }
     }
 }
 
-fn decoded(
-    coded: &VideoFrame,
-    decoder: &mut H264,
-    decode: impl FnOnce(&mut H264, &[u8]) -> Result<Picture, String>,
-) -> Result<Picture, String> {
-    if coded.data().len() > MAX_CODED {
-        return Err("a picture is larger than 16 MB".to_owned());
-    }
-    decode(decoder, coded.data())
+/// What a moment's waiting brought.
+enum Step {
+    Item(Option<Result<CodecItem, retina::Error>>),
+    Decoder(Result<bool, Fault>),
+}
+
+fn decoded(coded: &VideoFrame, decoder: &mut H264, show: &mut Show<'_>) -> Result<Picture, String> {
+    let matrix = decoder.matrix();
+    let picture = decoder.decode(coded.data())?;
+    Ok(picture.map_or(Picture::None, |picture| show(&planes(&picture), matrix)))
 }
 
 /// What the camera says about its H.264; `None` when it has not said it yet.
@@ -358,55 +453,6 @@ impl Drop for Playing {
         let _ = runtime.block_on(parted);
         runtime.shutdown_background();
     }
-}
-
-/// Why there is no session.
-enum Refused {
-    /// None of the streams is H.264; the names of those there are.
-    NoH264(Vec<String>),
-    Rtsp(retina::Error),
-}
-
-impl From<retina::Error> for Refused {
-    fn from(why: retina::Error) -> Self {
-        Self::Rtsp(why)
-    }
-}
-
-async fn connect(
-    spec: &RtspSpec,
-    credentials: Option<Credentials>,
-    group: &Arc<SessionGroup>,
-) -> Result<(Demuxed, usize), Refused> {
-    let options = SessionOptions::default()
-        .creds(credentials)
-        .user_agent(concat!("footfall/", env!("CARGO_PKG_VERSION")).to_owned())
-        .session_group(Arc::clone(group));
-    let mut session = Session::describe(spec.url.clone(), options).await?;
-    let video = || {
-        session
-            .streams()
-            .iter()
-            .filter(|stream| stream.media() == "video")
-    };
-    let h264 = session
-        .streams()
-        .iter()
-        .position(|stream| stream.media() == "video" && stream.encoding_name() == "h264");
-    let Some(stream) = h264 else {
-        let offered = video().map(|stream| stream.encoding_name().to_owned());
-        return Err(Refused::NoH264(offered.take(8).collect()));
-    };
-    let transport = match spec.transport {
-        Transport::Tcp => retina::client::Transport::Tcp(TcpTransportOptions::default()),
-        Transport::Udp => retina::client::Transport::Udp(UdpTransportOptions::default()),
-    };
-    let setup = SetupOptions::default().transport(transport);
-    session
-        .setup(stream, setup.frame_format(FrameFormat::MP4))
-        .await?;
-    let playing = session.play(PlayOptions::default()).await?;
-    Ok((playing.demuxed()?, stream))
 }
 
 /// Comes back when `stop` was asked.

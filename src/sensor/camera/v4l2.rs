@@ -1,8 +1,13 @@
 //! USB and built-in cameras: Video4Linux through `nokhwa`.
 //!
 //! `nokhwa` opens cameras by number, so a lasting name (`/dev/v4l/by-id/…`) is followed to its `/dev/videoN` each time.
-//! Of the formats that a camera lists, [`pick`] chooses here: `nokhwa`'s own search gives up on a size that is not
-//! exactly there. It waits for a picture without a limit; whoever reads from this source must be able to leave it behind.
+//! What a camera offers is asked ([`modes`]) and set here: `nokhwa`'s own search gives up on a size that is not exactly
+//! there, and on a camera that is set to something it does not know. What it cannot ask for comes straight from the driver
+//! (`raw`). `nokhwa` waits for a picture without a limit; whoever reads from this source must be able to leave it behind.
+
+pub mod modes;
+pub mod plugged;
+mod raw;
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,9 +20,16 @@ use image::{ColorType, ImageDecoder};
 use nokhwa::utils::{CameraFormat, CameraIndex, FrameFormat, RequestedFormat, RequestedFormatType};
 use nokhwa::{Camera, NokhwaError};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tracing::info;
+use v4l::FourCC;
+use v4l::fraction::Fraction;
+use v4l::video::Capture;
+use v4l::video::capture::Parameters;
 
+use self::modes::Mode;
+use self::raw::{Raw, grey_to_rgb};
+use super::child::keep_files_to_ourselves;
 use super::yuv::{Matrix, nv12_to_rgb, yuyv_to_rgb};
 use super::{CameraError, Frame, FrameSource, Next, size_fault};
 use crate::clock::SharedClock;
@@ -25,13 +37,8 @@ use crate::metric::Counter;
 use crate::stop::Stop;
 use crate::words::Words;
 
-/// A rate above this is a misread fraction (30000/1001 is listed as 30000), no camera of a shop.
-const MAX_FPS: u32 = 240;
-/// What `nokhwa` knows and what is decoded here; asked for when the camera is opened to see what it has.
-const DECODED: [FrameFormat; 3] = [FrameFormat::YUYV, FrameFormat::MJPEG, FrameFormat::NV12];
-
 /// How a camera packs its pictures, by V4L2's names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PixelFormat {
     /// Uncompressed 4:2:2; every USB camera has it, at low rates in large sizes.
@@ -41,14 +48,47 @@ pub enum PixelFormat {
     Mjpeg,
     /// Uncompressed 4:2:0; boards' own cameras.
     Nv12,
+    /// Uncompressed, without colours; infrared and industrial cameras.
+    Grey,
 }
 
 impl PixelFormat {
-    const fn nokhwa(self) -> FrameFormat {
+    /// In the order in which they are proposed.
+    pub const ALL: [Self; 4] = [Self::Yuyv, Self::Mjpeg, Self::Nv12, Self::Grey];
+
+    /// As the config says it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
-            Self::Yuyv => FrameFormat::YUYV,
-            Self::Mjpeg => FrameFormat::MJPEG,
-            Self::Nv12 => FrameFormat::NV12,
+            Self::Yuyv => "yuyv",
+            Self::Mjpeg => "mjpeg",
+            Self::Nv12 => "nv12",
+            Self::Grey => "grey",
+        }
+    }
+
+    /// By V4L2's code.
+    fn of(code: FourCC) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.code() == code)
+    }
+
+    fn code(self) -> FourCC {
+        FourCC::new(match self {
+            Self::Yuyv => b"YUYV",
+            Self::Mjpeg => b"MJPG",
+            Self::Nv12 => b"NV12",
+            Self::Grey => b"GREY",
+        })
+    }
+
+    /// `None`: it cannot ask for it.
+    const fn nokhwa(self) -> Option<FrameFormat> {
+        match self {
+            Self::Yuyv => Some(FrameFormat::YUYV),
+            Self::Mjpeg => Some(FrameFormat::MJPEG),
+            Self::Nv12 => Some(FrameFormat::NV12),
+            // It says GRAY, which V4L2 does not know.
+            Self::Grey => None,
         }
     }
 }
@@ -77,8 +117,19 @@ pub struct Device {
 
 enum Stage {
     Closed,
-    Open(Camera),
+    Open(Opened),
     Over,
+}
+
+/// A camera that delivers, and how.
+struct Opened {
+    mode: Mode,
+    way: Way,
+}
+
+enum Way {
+    Nokhwa(Camera),
+    Raw(Raw),
 }
 
 impl Device {
@@ -120,12 +171,28 @@ impl FrameSource for Device {
                     continue;
                 }
             };
-            let format = camera.camera_format();
-            let bytes = match camera.frame_raw() {
-                Ok(bytes) => bytes,
-                Err(why) => {
-                    self.stage = Stage::Over;
-                    return Err(in_words(&self.spec.path, &why));
+            let Opened { mode, way } = camera;
+            let (width, height) = (mode.width, mode.height);
+            let (bytes, stride) = match way {
+                Way::Nokhwa(camera) => match camera.frame_raw() {
+                    Ok(bytes) => (bytes, width),
+                    Err(why) => {
+                        let why = in_words(&self.spec.path, &why.to_string());
+                        self.stage = Stage::Over;
+                        return Err(why);
+                    }
+                },
+                Way::Raw(raw) => {
+                    let stride = raw.format.stride;
+                    match raw.next() {
+                        Ok(Some(bytes)) => (bytes.into(), stride),
+                        Ok(None) => continue,
+                        Err(why) => {
+                            let why = in_words(&self.spec.path, &why.to_string());
+                            self.stage = Stage::Over;
+                            return Err(why);
+                        }
+                    }
                 }
             };
             let at = self.clock.now().boot;
@@ -134,16 +201,16 @@ impl FrameSource for Device {
             if !keep(at) {
                 continue;
             }
-            let (width, height) = (format.width(), format.height());
-            match format.format() {
-                FrameFormat::MJPEG => {
+            match mode.format {
+                PixelFormat::Mjpeg => {
                     if jpeg_to_rgb(&bytes, frame).is_err() {
                         self.damaged.add(1);
                         continue;
                     }
                 }
-                FrameFormat::NV12 => nv12_to_rgb(&bytes, width, height, Matrix::BT601, frame),
-                _ => yuyv_to_rgb(&bytes, width, height, Matrix::BT601, frame),
+                PixelFormat::Nv12 => nv12_to_rgb(&bytes, width, height, Matrix::BT601, frame),
+                PixelFormat::Yuyv => yuyv_to_rgb(&bytes, width, height, Matrix::BT601, frame),
+                PixelFormat::Grey => grey_to_rgb(&bytes, width, height, stride, frame),
             }
             (frame.at, frame.index) = (at, index);
             return Ok(Next::Frame);
@@ -151,33 +218,55 @@ impl FrameSource for Device {
     }
 }
 
-fn open(spec: &DeviceSpec) -> Result<Camera, CameraError> {
+fn open(spec: &DeviceSpec) -> Result<Opened, CameraError> {
     let path = &spec.path;
     let number = number(path)?;
-    let failed = |why: NokhwaError| in_words(path, &why);
-    let any = RequestedFormat::with_formats(RequestedFormatType::None, &DECODED);
-    let mut camera = Camera::new(CameraIndex::Index(number), any).map_err(failed)?;
-    let offered = camera.compatible_camera_formats().map_err(failed)?;
-    let Some(picked) = pick(&offered, spec) else {
-        return Err(not_offered(path, spec.format, &offered));
+    let failed = |why: std::io::Error| in_words(path, &why.to_string());
+    let device = v4l::Device::new(number as usize).map_err(failed)?;
+    let offer = modes::ask(&device, spec.size).map_err(failed)?;
+    let Some(mode) = modes::pick(&offer.modes, spec.format, spec.size, spec.fps) else {
+        return Err(not_offered(path, spec.format, &offer));
     };
-    if let Some(fault) = size_fault(picked.width(), picked.height()) {
+    if let Some(fault) = size_fault(mode.width, mode.height) {
         return Err(CameraError::bad_data(path, fault, "choose another `size`"));
     }
-    if camera.camera_format() != picked {
-        let formats = [picked.format()];
-        let exactly = RequestedFormat::with_formats(RequestedFormatType::Exact(picked), &formats);
-        camera.set_camera_requset(exactly).map_err(failed)?;
+    let [numerator, denominator] = mode.interval;
+    let wanted = v4l::Format::new(mode.width, mode.height, mode.format.code());
+    let format = device.set_format(&wanted).map_err(failed)?;
+    // A driver with one rate only may refuse to be told it.
+    let rate = Parameters::new(Fraction::new(numerator, denominator));
+    let rate_set = device.set_params(&rate);
+    if (format.width, format.height, format.fourcc) != (mode.width, mode.height, wanted.fourcc) {
+        let why = "the camera did not take the format that it offers";
+        return Err(in_words(path, why));
     }
-    camera.open_stream().map_err(failed)?;
+    let known = mode.format.nokhwa().zip(mode.whole_rate());
+    let way = match known.filter(|_| mode.listed && rate_set.is_ok()) {
+        Some((format, fps)) => {
+            drop(device);
+            let format = CameraFormat::new_from(mode.width, mode.height, format, fps);
+            Way::Nokhwa(through_nokhwa(path, number, format)?)
+        }
+        None => Way::Raw(Raw::start(&device, format).map_err(failed)?),
+    };
+    keep_files_to_ourselves();
     info!(
         device = %path.display(),
-        width = picked.width(),
-        height = picked.height(),
-        fps = picked.frame_rate(),
-        format = ?spec.format,
+        width = mode.width,
+        height = mode.height,
+        fps = mode.rate() as f64 / 1000.0,
+        format = mode.format.name(),
         "camera opened"
     );
+    Ok(Opened { mode, way })
+}
+
+fn through_nokhwa(path: &Path, number: u32, format: CameraFormat) -> Result<Camera, CameraError> {
+    let failed = |why: NokhwaError| in_words(path, &why.to_string());
+    let formats = [format.format()];
+    let exactly = RequestedFormat::with_formats(RequestedFormatType::Exact(format), &formats);
+    let mut camera = Camera::new(CameraIndex::Index(number), exactly).map_err(failed)?;
+    camera.open_stream().map_err(failed)?;
     Ok(camera)
 }
 
@@ -203,36 +292,27 @@ fn number(path: &Path) -> Result<u32, CameraError> {
         })
 }
 
-/// Of what a camera offers: the wanted format, the nearest size, and the lowest rate that is fast enough.
-fn pick(offered: &[CameraFormat], wanted: &DeviceSpec) -> Option<CameraFormat> {
-    let [width, height] = wanted.size.map(i64::from);
-    let away = |format: &CameraFormat| {
-        let (x, y) = (i64::from(format.width()), i64::from(format.height()));
-        (x - width).pow(2) + (y - height).pow(2)
-    };
-    let rate = |format: &CameraFormat| {
-        let fps = format.frame_rate();
-        (fps < wanted.fps, fps.abs_diff(wanted.fps))
-    };
-    offered
-        .iter()
-        .filter(|format| format.format() == wanted.format.nokhwa())
-        .filter(|format| (1..=MAX_FPS).contains(&format.frame_rate()))
-        .min_by_key(|format| (away(format), rate(format)))
-        .copied()
-}
-
-fn not_offered(path: &Path, wanted: PixelFormat, offered: &[CameraFormat]) -> CameraError {
-    let mut names: Vec<_> = [PixelFormat::Yuyv, PixelFormat::Mjpeg, PixelFormat::Nv12]
-        .into_iter()
-        .filter(|format| offered.iter().any(|has| has.format() == format.nokhwa()))
-        .map(|format| format!("{format:?}").to_lowercase())
-        .collect();
+fn not_offered(path: &Path, wanted: PixelFormat, offer: &modes::Offer) -> CameraError {
+    let what = path.display();
+    let known = PixelFormat::ALL.into_iter();
+    let offered = known.filter(|format| offer.modes.iter().any(|mode| mode.format == *format));
+    let names: Vec<_> = offered.map(PixelFormat::name).collect();
+    let wanted = wanted.name();
     if names.is_empty() {
-        names.push("nothing that is known here".to_owned());
+        let others = match offer.unknown.join(", ") {
+            none if none.is_empty() => "nothing".to_owned(),
+            others => others,
+        };
+        return CameraError::Live(Words::new(
+            format!(
+                "{what}: the camera offers {others}, none of which is known here; choose another /dev/videoN of the same camera (footfall camera list), or another camera"
+            ),
+            format!(
+                "摄像头 {what} 只支持 {others}，均无法使用；请用 footfall camera list 查看同一摄像头的其他设备，或更换摄像头"
+            ),
+        ));
     }
-    let (what, names) = (path.display(), names.join(", "));
-    let wanted = format!("{wanted:?}").to_lowercase();
+    let names = names.join(", ");
     CameraError::Live(Words::new(
         format!("{what}: the camera does not offer {wanted}; it offers {names}: change `format`"),
         format!("摄像头 {what} 不支持 {wanted}，它支持 {names}；请修改配置中的 format"),
@@ -240,8 +320,8 @@ fn not_offered(path: &Path, wanted: PixelFormat, offered: &[CameraFormat]) -> Ca
 }
 
 /// `nokhwa` passes on what the kernel said as text; the usual cases in words that help.
-fn in_words(path: &Path, why: &NokhwaError) -> CameraError {
-    let (what, why) = (path.display(), why.to_string());
+fn in_words(path: &Path, why: &str) -> CameraError {
+    let what = path.display();
     let is = |code: i32| why.contains(&format!("os error {code})"));
     let (en, zh) = if is(16) {
         (
@@ -309,7 +389,6 @@ fn jpeg_to_rgb(bytes: &[u8], frame: &mut Frame) -> Result<(), String> {
 mod tests {
     use super::super::testing::damage;
     use super::*;
-    use nokhwa::utils::Resolution;
 
     fn spec(path: &str) -> DeviceSpec {
         DeviceSpec {
@@ -320,34 +399,37 @@ mod tests {
         }
     }
 
-    fn format(width: u32, height: u32, format: FrameFormat, fps: u32) -> CameraFormat {
-        CameraFormat::new(Resolution::new(width, height), format, fps)
+    #[test]
+    fn a_camera_without_the_wanted_format_says_what_it_has() {
+        let mode = |format| Mode {
+            format,
+            width: 640,
+            height: 480,
+            interval: [1, 15],
+            listed: true,
+        };
+        let mut offer = modes::Offer {
+            modes: vec![mode(PixelFormat::Grey), mode(PixelFormat::Yuyv)],
+            unknown: vec!["H264".into(), "pRAA".into()],
+        };
+        let text =
+            |offer: &_| not_offered(Path::new("/dev/video0"), PixelFormat::Nv12, offer).to_string();
+        let some = text(&offer);
+        assert!(
+            some.ends_with("it offers yuyv, grey: change `format`"),
+            "{some}"
+        );
+        offer.modes.clear();
+        let none = text(&offer);
+        assert!(none.contains("offers H264, pRAA, none of which"), "{none}");
     }
 
     #[test]
-    fn the_nearest_size_and_the_lowest_rate_that_is_fast_enough_are_picked() {
-        let offered = [
-            format(320, 180, FrameFormat::YUYV, 30),
-            format(640, 360, FrameFormat::YUYV, 5),
-            format(640, 360, FrameFormat::YUYV, 30),
-            format(640, 360, FrameFormat::YUYV, 20),
-            format(640, 360, FrameFormat::YUYV, 30_000),
-            format(640, 480, FrameFormat::MJPEG, 15),
-            format(3840, 2160, FrameFormat::YUYV, 1),
-        ];
-        let mut wanted = spec("/dev/video0");
-        assert_eq!(pick(&offered, &wanted), Some(offered[3]));
-        wanted.fps = 60;
-        assert_eq!(pick(&offered, &wanted), Some(offered[2]));
-        wanted.format = PixelFormat::Mjpeg;
-        assert_eq!(pick(&offered, &wanted), Some(offered[5]));
-        wanted.format = PixelFormat::Nv12;
-        assert_eq!(pick(&offered, &wanted), None);
-        let text = not_offered(&wanted.path, wanted.format, &offered).to_string();
-        assert!(
-            text.ends_with("it offers yuyv, mjpeg: change `format`"),
-            "{text}"
-        );
+    fn the_names_of_formats_are_those_of_the_config() {
+        for format in PixelFormat::ALL {
+            assert_eq!(serde_json::to_value(format).unwrap(), format.name());
+            assert_eq!(PixelFormat::of(format.code()), Some(format));
+        }
     }
 
     #[test]

@@ -135,19 +135,6 @@ fn a_source_that_is_dropped_leaves_no_process_behind() {
 }
 
 #[test]
-fn of_many_complaints_the_last_is_kept_and_its_length_is_bounded() {
-    let said = |text: &[u8]| last_line(text);
-    assert_eq!(said(b""), None);
-    assert_eq!(
-        said(b"first\n[avi @ 0x55] second\n\n").as_deref(),
-        Some("second")
-    );
-    assert_eq!(said(b"no line end").as_deref(), Some("no line end"));
-    let long = last_line(std::io::repeat(b'x').take(1 << 20)).unwrap();
-    assert_eq!(long.len(), MAX_COMPLAINT);
-}
-
-#[test]
 fn what_ffprobe_says_is_read_with_its_gaps() {
     let text = "codec_name=hevc\nwidth=640\nheight=480\navg_frame_rate=30000/1001\nnb_frames=N/A\nrotation=-90\n";
     let info = parse_probe(text).unwrap();

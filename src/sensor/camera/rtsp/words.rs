@@ -1,6 +1,7 @@
 //! What is wrong with a network camera, in plain words. Names the camera by host and port alone, and says nothing of
 //! `retina`'s that could repeat an address.
 
+use crate::sensor::camera::external::{Codec, Fault};
 use crate::words::Words;
 
 /// The network or the camera refuses.
@@ -99,8 +100,8 @@ pub(super) fn undecodable(name: &str, why: &str) -> Words {
     )
 }
 
-/// There is video, but no H.264; `offered` are the names of the codecs.
-pub(super) fn no_h264(name: &str, offered: &[String]) -> Words {
+/// None of its video can be decoded; `offered` are the names of the codecs.
+pub(super) fn no_video(name: &str, offered: &[String]) -> Words {
     let sends = if offered.is_empty() {
         "no video".to_owned()
     } else {
@@ -108,12 +109,35 @@ pub(super) fn no_h264(name: &str, offered: &[String]) -> Words {
     };
     Words::new(
         format!(
-            "{name}: the camera sends {sends}, not H.264; choose H.264 in its settings (its second stream often is), or convert it with ffmpeg (docs/guide/cameras.md)"
+            "{name}: the camera sends {sends}; choose H.264 in its settings (H.265 and MJPEG take ffmpeg and more of the box)"
         ),
         format!(
-            "{name}：摄像头发送的是 {sends}，不是 H.264；请在摄像头设置中改为 H.264（子码流通常就是），或用 ffmpeg 转换"
+            "{name}：摄像头发送的是 {sends}；请在其设置中改为 H.264（H.265 和 MJPEG 需要 ffmpeg，占用更多资源）"
         ),
     )
+}
+
+/// `ffmpeg` is missing or does not do its work.
+pub(super) fn decoder(name: &str, codec: Codec, program: &str, fault: &Fault) -> Words {
+    let codec = codec.name();
+    match fault {
+        Fault::NotInstalled => Words::new(
+            format!(
+                "{name}: the camera sends {codec}, which takes {program} to decode, and that is not installed; choose H.264 in the camera's settings (its second stream often is), or apt install ffmpeg"
+            ),
+            format!(
+                "{name}：摄像头发送的是 {codec}，需要 {program} 解码，但未安装；请在摄像头设置中改为 H.264（子码流通常就是），或 apt install ffmpeg"
+            ),
+        ),
+        Fault::Failed(why) => Words::new(
+            format!(
+                "{name}: {program}, which decodes the camera's {codec}, failed ({why}); it is started again; if that goes on choose H.264 in the camera's settings and check [ffmpeg] in the config"
+            ),
+            format!(
+                "{name}：负责解码 {codec} 的 {program} 出错（{why}）；系统会自动重启它；如反复出错，请将摄像头改为 H.264 并检查配置中的 [ffmpeg]"
+            ),
+        ),
+    }
 }
 
 /// The operating system has nothing left to give.

@@ -1,0 +1,77 @@
+//! Pictures that `nokhwa` cannot ask for: grey ones, whose name it misspells, and sizes and rates that a camera gives as
+//! ranges or as fractions of a second. Straight from the driver, through the library below `nokhwa`.
+
+use std::io;
+use std::time::Duration;
+
+use v4l::buffer::Type;
+use v4l::io::mmap::Stream;
+use v4l::io::traits::CaptureStream;
+use v4l::{Device, Format};
+
+use crate::sensor::camera::Frame;
+
+/// How long one look for a picture takes at most.
+const LOOK: Duration = Duration::from_millis(500);
+/// Pictures in the driver's hands.
+const BUFFERS: u32 = 4;
+
+/// A camera that delivers.
+pub(super) struct Raw {
+    stream: Stream<'static>,
+    pub(super) format: Format,
+}
+
+impl Raw {
+    /// Takes the pictures in the format that the device has been set to.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub(super) fn start(device: &Device, format: Format) -> io::Result<Self> {
+        let mut stream = Stream::with_buffers(device, Type::VideoCapture, BUFFERS)?;
+        stream.set_timeout(LOOK);
+        Ok(Self { stream, format })
+    }
+
+    /// The next picture's bytes; `None` when none came in a moment.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub(super) fn next(&mut self) -> io::Result<Option<&[u8]>> {
+        match self.stream.next() {
+            Ok((bytes, _)) => Ok(Some(bytes)),
+            Err(why) if why.kind() == io::ErrorKind::TimedOut => Ok(None),
+            Err(why) => Err(why),
+        }
+    }
+}
+
+/// GREY (V4L2's name): a byte of luma for each pixel, `stride` bytes a row. Rows that `bytes` lacks stay as they were.
+pub(super) fn grey_to_rgb(bytes: &[u8], width: u32, height: u32, stride: u32, frame: &mut Frame) {
+    (frame.width, frame.height) = (width, height);
+    frame.rgb.resize(width as usize * height as usize * 3, 0);
+    let rows = frame.rgb.chunks_exact_mut((width as usize * 3).max(1));
+    let stride = stride.max(width).max(1) as usize;
+    for (rgb, row) in rows.zip(bytes.chunks(stride)) {
+        for (rgb, luma) in rgb.as_chunks_mut().0.iter_mut().zip(row) {
+            *rgb = [*luma; 3];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grey_is_spread_over_three_colours_and_the_padding_of_rows_is_left_out() {
+        let mut frame = Frame::default();
+        grey_to_rgb(&[1, 2, 99, 3, 4], 2, 2, 3, &mut frame);
+        assert_eq!((frame.width, frame.height), (2, 2));
+        assert_eq!(frame.rgb, [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4]);
+        grey_to_rgb(&[7], 2, 2, 0, &mut frame);
+        assert_eq!(frame.rgb, [7, 7, 7, 2, 2, 2, 3, 3, 3, 4, 4, 4]);
+        grey_to_rgb(&[], 0, 0, 0, &mut frame);
+        assert!(frame.rgb.is_empty());
+    }
+}
