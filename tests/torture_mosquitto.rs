@@ -28,7 +28,7 @@ use footfall::uplink::LinkState;
 use gate::Gate;
 use jiff::tz::TimeZone;
 use mosquitto::Mosquitto;
-use uplink_rig::{NAMES, Rig, plain, subscriber, until, until_received};
+use uplink_rig::{Link, NAMES, plain, subscriber, until, until_received};
 
 /// Between two lots of events.
 const LOAD_EVERY: Duration = Duration::from_millis(5);
@@ -80,7 +80,7 @@ async fn restart_under_load(config: &str, persistent: bool, rounds: usize) {
     let cloud = subscriber(broker.port(), None).await;
     let dir = tempfile::tempdir().unwrap();
     let queue = Arc::new(open(dir.path()));
-    let mut rig = Rig::start(
+    let mut rig = Link::start(
         &plain(format!("mqtt://127.0.0.1:{}", gate.port)),
         queue.clone(),
     );

@@ -24,14 +24,17 @@ pub const BASE: &str = "footfall/v1/acme/shop-7/box-0042";
 /// Far more than any of it takes, on a busy machine too.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-pub struct Rig<Q = MemoryQueue> {
+/// With an outbox in memory.
+pub type Rig = Link<MemoryQueue>;
+
+pub struct Link<Q> {
     pub queue: Arc<Q>,
     pub status: watch::Receiver<LinkStatus>,
     stop: watch::Sender<bool>,
     task: JoinHandle<Result<(), QueueClosed>>,
 }
 
-impl<Q: Queue + 'static> Rig<Q> {
+impl<Q: Queue + 'static> Link<Q> {
     pub fn start(config: &schema::Uplink, queue: Arc<Q>) -> Self {
         let clock = Arc::new(SystemClock::new(true));
         Self::start_with(config, queue, clock, Duration::from_secs(30))
