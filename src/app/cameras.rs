@@ -124,7 +124,8 @@ pub(super) struct CameraShop {
 }
 
 impl CameraShop {
-    /// Loads the ONNX Runtime, where one of them needs it, and every camera's model once. A camera that cannot be set up is tried again later.
+    /// Loads the ONNX Runtime, where one of them needs it, and every camera's model once. A camera that cannot be set up
+    /// is tried again later.
     ///
     /// # Errors
     /// The library is missing, or not one of the cameras can be set up.

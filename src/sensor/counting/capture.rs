@@ -71,8 +71,8 @@ impl Drop for Capture {
     }
 }
 
-/// Passes frames over while nothing moves, and gives each the box's own time at which it was captured: tracks outlive a source that is opened again, and the
-/// time that inference takes must not look like movement.
+/// Passes frames over while nothing moves, and gives each the box's own time at which it was captured: tracks outlive a
+/// source that is opened again, and the time that inference takes must not look like movement.
 struct Stamped {
     source: Box<dyn FrameSource>,
     clock: SharedClock,
