@@ -58,7 +58,7 @@ test-devices: ## cameras for real, twenty minutes: RTSP from GStreamer and VLC, 
 	@scripts/setup --tests
 	$(ENV)
 	$(FIRST_BUILD)
-	cargo nextest run --locked --test live_cameras --run-ignored all --no-capture
+	cargo nextest run --locked --profile torture --test live_cameras --run-ignored all --no-capture
 	tests/devices/v4l2
 
 lint: ## formatting, clippy without a warning, licences and sources of the dependencies
