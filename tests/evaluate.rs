@@ -98,7 +98,8 @@ fn a_crossing_of_paths_is_evaluated_against_the_benchmarks_own_truth() {
 }
 
 /// When each of the six is over the line, by eye.
-const ONE_BY_ONE: &str = "time,line,direction\n";
+const ONE_BY_ONE: &str = "time,line,direction\n0:18.9,exit,out\n0:44.0,exit,out\n1:09.1,exit,out\n1:26.0,exit,out\n\
+    1:58.9,exit,out\n2:15.1,exit,out\n";
 
 #[test]
 fn six_who_leave_one_by_one_are_all_found_at_their_time() {
