@@ -25,6 +25,7 @@
 //! - [`supervise`]: restarts what panics, drains in order
 //! - [`app`]: wires all of it; the only place that knows every room
 //! - [`cli`]: one file per subcommand
+//! - [`evaluate`]: how wrong the counts are, held against hand labels
 //! - [`demo`]: a synthetic shop whose truth is known, through all of it
 //! - [`stop`], [`words`], [`metric`]: the wish to stop, sentences in two languages, numbers for the page
 //! - [`logging`]: the log and its level
@@ -38,6 +39,7 @@ pub mod config;
 pub mod demo;
 pub mod diagnostics;
 pub mod durable;
+pub mod evaluate;
 pub mod event;
 pub mod hours;
 pub mod logging;

@@ -237,7 +237,8 @@ fn subjects(config: &Config, camera: &schema::Camera, house: &House) -> Subjects
 
 /// The classes that are told apart; none where there is only one. A manifest that cannot be read is the detector's to
 /// complain about.
-fn classes(config: &Config, camera: &schema::Camera) -> BTreeMap<u16, String> {
+#[must_use]
+pub fn classes(config: &Config, camera: &schema::Camera) -> BTreeMap<u16, String> {
     if camera.classes.len() < 2 {
         return BTreeMap::new();
     }

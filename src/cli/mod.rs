@@ -4,6 +4,7 @@ mod camera;
 mod check;
 mod command;
 mod demo;
+mod evaluate;
 pub mod exit;
 mod model;
 mod outbox;
@@ -40,6 +41,8 @@ enum Command {
     Demo(demo::Args),
     /// A recording as fast as possible through detector, tracker and counting
     Replay(replay::Args),
+    /// How wrong the counts are: held against crossings that you labelled by hand
+    Evaluate(evaluate::Args),
     /// Validate a config and everything it names, without any hardware
     Check(check::Args),
     /// Cameras: which are plugged in, and what to write into the config
@@ -74,6 +77,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Replay(args) => replay::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Camera(args) => camera::run(&args),
         Command::Outbox(args) => outbox::run(&args),

@@ -29,37 +29,37 @@ use crate::{app, config};
 pub struct Args {
     /// The config file whose camera settings are used
     #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    pub(super) config: PathBuf,
     /// Which of its cameras; needed when there are several
     #[arg(long, value_name = "ID")]
-    camera: Option<String>,
+    pub(super) camera: Option<String>,
     /// Another model than the config's: a name or the path of a manifest
     #[arg(long, value_name = "MODEL")]
-    model: Option<String>,
+    pub(super) model: Option<String>,
     /// Print one JSON document
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// Write every frame's boxes to FILE, one JSON object a line
     #[arg(long, value_name = "FILE")]
-    boxes: Option<PathBuf>,
+    pub(super) boxes: Option<PathBuf>,
     /// The recording: a video, a GIF, or a folder of pictures
-    clip: PathBuf,
+    pub(super) clip: PathBuf,
 }
 
 /// What a recording came to.
 #[derive(Debug, Serialize)]
-struct Summary {
+pub(super) struct Summary {
     /// Frames analysed.
     frames: u64,
     /// Frames among them on which people were looked for: those on which something moved, and now and then another.
     looked: u64,
     /// Length of the recording.
-    seconds: f64,
+    pub(super) seconds: f64,
     /// Frames analysed per second of the recording.
     fps: f64,
-    lines: BTreeMap<String, InOut>,
+    pub(super) lines: BTreeMap<String, InOut>,
     /// Every crossing, in the order of time.
-    crossings: Vec<Crossed>,
+    pub(super) crossings: Vec<Crossed>,
     zones: BTreeMap<String, ZoneSummary>,
     /// Tracks that were started, confirmed or not.
     tracks: u64,
@@ -80,12 +80,15 @@ struct ZoneSummary {
 
 /// One crossing.
 #[derive(Debug, Serialize)]
-struct Crossed {
+pub(super) struct Crossed {
     /// Seconds since the recording's start.
-    at: f64,
-    line: String,
-    direction: Direction,
+    pub(super) at: f64,
+    pub(super) line: String,
+    pub(super) direction: Direction,
     track: u64,
+    /// What the detector took them for; absent where the camera counts one class only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) class: Option<String>,
 }
 
 /// The boxes of one frame, for `--boxes`.
@@ -97,6 +100,20 @@ struct FrameBoxes {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let summary = summary(args)?;
+    if args.json {
+        super::print_json(&summary)?
+    } else {
+        print_plain(&summary)?
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Plays the recording and adds up.
+///
+/// # Errors
+/// The config, the model or the recording is not there or is not what it should be.
+pub(super) fn summary(args: &Args) -> anyhow::Result<Summary> {
     let loaded = config::load(&args.config)?;
     let mut chosen = choose(&loaded.config.camera, args.camera.as_deref())?.clone();
     if let Some(model) = &args.model {
@@ -122,7 +139,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
 
     let bar = progress(total);
-    let mut tally = Tally::new(&chosen);
+    let mut tally = Tally::new(&chosen, app::classes(&loaded.config, &chosen));
     let mut decimator = Decimator::new(chosen.fps);
     let lively = Arc::new(AtomicBool::new(false));
     let mut idle = Idle::new(chosen.idle_fps, &lively);
@@ -168,7 +185,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         0.0
     };
-    let summary = Summary {
+    Ok(Summary {
         frames,
         looked: pipeline.looked(),
         seconds,
@@ -184,13 +201,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             dropped: 0,
             uptime_ratio: 1.0,
         },
-    };
-    if args.json {
-        super::print_json(&summary)?
-    } else {
-        print_plain(&summary)?
-    }
-    Ok(ExitCode::SUCCESS)
+    })
 }
 
 fn choose<'c>(cameras: &'c [Camera], id: Option<&str>) -> anyhow::Result<&'c Camera> {
@@ -230,16 +241,19 @@ fn choose<'c>(cameras: &'c [Camera], id: Option<&str>) -> anyhow::Result<&'c Cam
 /// What the recording comes to.
 struct Tally<'c> {
     camera: &'c Camera,
+    /// Names of the classes that are told apart.
+    classes: BTreeMap<u16, String>,
     lines: BTreeMap<String, InOut>,
     crossings: Vec<Crossed>,
     zones: Vec<(ZoneSummary, Stays)>,
 }
 
 impl<'c> Tally<'c> {
-    fn new(camera: &'c Camera) -> Self {
+    fn new(camera: &'c Camera, classes: BTreeMap<u16, String>) -> Self {
         let line = |line: &Line| (line.id.clone(), InOut::default());
         Self {
             camera,
+            classes,
             lines: camera.line.iter().map(line).collect(),
             crossings: Vec::new(),
             zones: camera.zone.iter().map(|_| Default::default()).collect(),
@@ -261,6 +275,7 @@ impl<'c> Tally<'c> {
                 line: line.id.clone(),
                 direction,
                 track,
+                class: self.classes.get(&found.crossing.class).cloned(),
             });
         }
         for found in &counted.visits {

@@ -7,7 +7,7 @@ pub mod overlay;
 pub mod schema;
 mod validate;
 
-pub use fault::{Fault, Faults};
+pub use fault::{Fault, Faults, nearest};
 pub use kept::{Kept, KeptError};
 pub use load::{Loaded, load, parse};
 pub use overlay::Overlay;

@@ -57,7 +57,7 @@ const CENTRE_ACCELERATION_STD: f32 = 1.2;
 /// The calm estimate takes people for steady walkers: a box that jumps for a frame or two hardly moves it.
 const CALM_ACCELERATION_STD: f32 = 0.4;
 /// A box's size changes slowly but is measured badly: arms, bags and occlusion move its edges.
-const SIZE_STD: f32 = 0.08;
+const SIZE_STD: f32 = 0.06;
 const SIZE_SPEED_STD: f32 = 0.1;
 const SIZE_ACCELERATION_STD: f32 = 0.25;
 

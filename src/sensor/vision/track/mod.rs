@@ -139,7 +139,11 @@ impl Tracker {
             .filter(|&t| at - self.tracks[t].last_seen <= WEAK_WITHIN)
             .collect();
         let (_, _) = self.associate(at, &recent, weak, Against::PredictionClosely);
-        let still: Vec<usize> = old.into_iter().filter(|&t| !self.tracks[t].seen).collect();
+        let stood = |&t: &usize| {
+            let track = &self.tracks[t];
+            !track.seen && at - track.last_seen <= STANDS_WITHIN
+        };
+        let still: Vec<usize> = old.into_iter().filter(stood).collect();
         let (_, mut strong) = self.associate(at, &still, strong, Against::LastObservation);
         strong.retain(|detection| may_begin(detection));
         let (_, strong) = self.associate(at, &new, strong, Against::Prediction);
@@ -164,7 +168,7 @@ impl Tracker {
         for &t in tracks {
             let track = &self.tracks[t];
             let (expected, least) = match against {
-                Against::Prediction => (&track.rect, self.settings.min_overlap),
+                Against::Prediction => (&track.rect, self.settings.min_overlap + track.doubt(at)),
                 Against::PredictionClosely => (&track.rect, WEAK_MIN_OVERLAP),
                 Against::LastObservation => (&track.observed, self.settings.min_overlap),
             };
@@ -268,6 +272,12 @@ const TENTATIVE_LOST: Duration = Duration::from_millis(350);
 const WEAK_WITHIN: Duration = Duration::from_millis(700);
 /// ... and where it is expected: a weak box is often half a person, a shadow or a post beside the way.
 const WEAK_MIN_OVERLAP: f32 = 0.6;
+/// Whoever is not where they were expected may be where they were last seen, but not for longer than this.
+const STANDS_WITHIN: Duration = Duration::from_secs(1);
+/// Nobody walks straight on for long: beyond the first half second the prediction must fit better, by so much overlap for
+/// every second. A box somewhere near after so long is more often somebody else.
+const DOUBT_AFTER: f32 = 0.5;
+const DOUBT: f32 = 0.1;
 /// Of two detections of one person the surer one fits a little better.
 const SCORE_WEIGHT: f32 = 0.1;
 /// A walker goes on in their direction rather than back (OC-SORT's momentum term): who turns round must overlap by so
@@ -312,6 +322,11 @@ impl Track {
         self.class = detection.class;
         self.seen = true;
         self.hits += 1;
+    }
+
+    /// How much more a prediction made `at` must overlap than one for a person who was seen just now.
+    fn doubt(&self, at: Duration) -> f32 {
+        DOUBT * ((at - self.last_seen).as_secs_f32() - DOUBT_AFTER).max(0.0)
     }
 
     /// How far somebody at `rect` would have turned off this track's way: 0 straight on, 1 straight back.
