@@ -298,7 +298,10 @@ fn several_recordings_are_told_apart_by_their_names() {
     }
     let home = Home::new();
     std::fs::create_dir(home.path("other")).unwrap();
-    std::fs::copy(home.path("clip/0.png"), home.path("other/0.png")).unwrap();
+    for picture in ["0.png", "1.png", "2.png"] {
+        let [from, to] = ["clip", "other"].map(|dir| home.path(dir).join(picture));
+        std::fs::copy(from, to).unwrap();
+    }
     home.put(
         "truth.csv",
         b"time,line,direction,recording\n0.1,door,in,clip\n0.1,door,out,other\n",

@@ -57,7 +57,9 @@ fn shape(what: Outcome) -> Markup {
 /// Every crossing at its time: in above, out below, in as many rows as it takes to tell them apart.
 pub fn timeline(findings: &[&Finding], span: &Span, clock: &Clock) -> Markup {
     let drawn = |one: &&&Finding| findings.len() <= MOST_MARKS || one.what != Outcome::Right;
-    let findings: Vec<&&Finding> = findings.iter().filter(drawn).collect();
+    let mut findings: Vec<&&Finding> = findings.iter().filter(drawn).collect();
+    // What is wrong lies on top.
+    findings.sort_by_key(|one| one.what != Outcome::Right);
     let rows = findings.len().div_ceil(PER_ROW).clamp(1, MOST_ROWS) as i64;
     let length = ((span.to - span.from).max(1000) + rows - 1) / rows;
     html! {
@@ -73,8 +75,8 @@ pub fn timeline(findings: &[&Finding], span: &Span, clock: &Clock) -> Markup {
                         text x=(place(tick)) y="68" text-anchor="middle" { (clock.show_short(tick)) }
                     }
                     line.axis x1="0" x2="100%" y1="26" y2="26" {}
-                    text.lane x="-6" y="11" { "in" }
-                    text.lane x="-6" y="48" { "out" }
+                    text.lane x="-28" y="17" { "in" }
+                    text.lane x="-28" y="43" { "out" }
                     @for one in findings.iter().filter(|one| {
                         let at = one.at.clamp(span.from, span.to);
                         at >= from && (at < from + length || last)
@@ -130,7 +132,7 @@ pub fn curves(findings: &[&Finding], span: &Span, clock: &Clock, direction: Dire
                     path class="curve counted" d=(curve(&counted)) {}
                     path class="curve true" d=(curve(&truth)) {}
                 }
-                text x="0" y="-4" { (most) }
+                text x="-6" y="5" text-anchor="end" { (most) }
                 text x="0" y="116" { (clock.show_short(span.from)) }
                 text x="100%" y="116" text-anchor="end" { (clock.show_short(span.to)) }
             }

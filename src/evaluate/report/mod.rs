@@ -73,10 +73,10 @@ impl Report<'_> {
     }
 
     fn table(&self) -> Markup {
-        let row = |line: &str, way: &str, score: &Score| {
+        let row = |way: &str, score: &Score| {
             html! {
-                tr {
-                    td { (line) " " (way) }
+                tr.way {
+                    td { (way) }
                     td { (score.truth) }
                     td { (score.counted) }
                     td { (score.missed) }
@@ -91,16 +91,18 @@ impl Report<'_> {
             }
         };
         html! {
-            table {
+            table.scores {
                 tr {
-                    th { "line" } th { "true" } th { "counted" } th { "missed" } th { "false" } th { "wrong way" } th { "error" }
+                    th {} th { "true" } th { "counted" } th { "missed" } th { "false" } th { "wrong way" } th { "error" }
                     th.wide { "sums off" }
                 }
                 @for line in &self.evaluation.lines {
-                    (row(&line.line, "in", &line.inward))
-                    (row(&line.line, "out", &line.outward))
+                    tr { th colspan="8" { (line.line) } }
+                    (row("in", &line.inward))
+                    (row("out", &line.outward))
                 }
-                (row("all", "", &self.evaluation.total))
+                tr { th colspan="8" { "all together" } }
+                (row("", &self.evaluation.total))
             }
         }
     }
