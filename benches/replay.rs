@@ -22,6 +22,7 @@ use footfall::sensor::vision::manifest::{self, Manifest};
 use footfall::sensor::vision::pipeline::{Pipeline, PipelineSettings};
 use footfall::sensor::vision::runtime::{self, Runtime};
 use footfall::sensor::vision::session::OnnxDetector;
+use footfall::sensor::vision::view::ViewSettings;
 use footfall::sensor::vision::{Detection, Detector, VisionError};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -109,7 +110,11 @@ impl Bench {
         self.measure("including video decode", clip, |_, pipeline| {
             let next = source.next_frame(&mut frame).expect("a frame");
             assert_eq!(next, Next::Frame, "the recording is too short");
-            pipeline.process(&frame).expect("detection").crossings.len()
+            pipeline
+                .process(&mut frame)
+                .expect("detection")
+                .crossings
+                .len()
         });
     }
 
@@ -154,6 +159,11 @@ impl Bench {
         let settings = PipelineSettings {
             threshold: self.manifest.threshold,
             first_track: 1,
+            // People are looked for on every frame, which is what it is compared with.
+            view: ViewSettings {
+                gate: false,
+                ..ViewSettings::default()
+            },
             scene: SceneSettings {
                 lines: vec![
                     line([[0.5, 1.0], [0.5, 0.0]]),
@@ -162,7 +172,7 @@ impl Bench {
                 ..SceneSettings::default()
             },
         };
-        Pipeline::new(Box::new(self.detector.clone()), settings)
+        Pipeline::new(Some(Box::new(self.detector.clone())), settings)
     }
 }
 

@@ -201,11 +201,13 @@ fn camera(at: usize, clock: &Arc<FakeClock>, sink: &Arc<Collected>) -> CountingC
             let settings = PipelineSettings {
                 threshold: 0.5,
                 first_track: 1,
+                view: Default::default(),
                 scene: Default::default(),
             };
-            Ok(Pipeline::new(Box::new(Nobody), settings))
+            Ok(Pipeline::new(Some(Box::new(Nobody)), settings))
         }),
         max_fps: None,
+        idle_fps: None,
         delivery: Delivery::Newest,
         frozen_after: Some(Duration::from_secs(10)),
         periods: Periods {

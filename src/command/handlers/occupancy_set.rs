@@ -14,10 +14,12 @@ use crate::command::response::Trouble;
 /// People at most.
 const MOST: u64 = 100_000;
 
+/// Sets the people in the place of that id, or in the first, for today, durably; false when there is none of that id. Blocks.
+pub type Set = dyn Fn(Option<&str>, u64) -> io::Result<bool> + Send + Sync;
+
 /// See the module.
 pub struct OccupancySet {
-    /// Sets it for today, durably, in the place of that id, or in the first; false when there is none of that id. Blocks.
-    pub set: Arc<dyn Fn(Option<&str>, u64) -> io::Result<bool> + Send + Sync>,
+    pub set: Arc<Set>,
 }
 
 #[derive(Deserialize)]
