@@ -89,15 +89,19 @@ fn with_a_recording_it_is_said_how_large_the_model_sees_people() {
         SyntheticShop::new(DEFAULT_SEED, 20.0, 10.0),
         Frame::default(),
     );
-    for number in 0..120 {
-        shop.next_frame(&mut frame).unwrap();
-        if number % 5 == 0 {
-            let rgb = frame.rgb.clone();
-            let picture = image::RgbImage::from_raw(frame.width, frame.height, rgb).unwrap();
-            picture
-                .save(home.path(&format!("room/{number:03}.png")))
-                .unwrap();
-        }
+    // One picture a second.
+    for number in 0..12 {
+        let mut passed = 0;
+        let mut tenth = |_| {
+            passed += 1;
+            passed == 10
+        };
+        shop.next_kept(&mut frame, &mut tenth).unwrap();
+        let rgb = frame.rgb.clone();
+        let picture = image::RgbImage::from_raw(frame.width, frame.height, rgb).unwrap();
+        picture
+            .save(home.path(&format!("room/{number:03}.png")))
+            .unwrap();
     }
     let people = bench("room");
     assert_eq!(people.code, 0, "{people:?}");
