@@ -54,7 +54,7 @@ CARD = """# Model card: {name}
 | Output | `output` 1×{cells}×6, YOLOX's raw layout, strides 8, 16, 32: centre offset, log size, score, 1 |
 | Threshold | {threshold:.2f}, chosen on held-out scenes; boxes over IoU 0.5 are merged |
 | Licence | MIT OR Apache-2.0 |
-| Made by | `models/training`, size `{run}`: {scenes:,} scenes of seed {seed}, each {passes} times |
+| Made by | `models/training`, size `{run}`: {scenes:,} scenes of seed {seed}, each {passes} times; generator `{generator}` |
 
 ## Data
 
@@ -158,6 +158,7 @@ def main():
         seed=chosen.seed,
         held=chosen.seed + 1,
         passes=chosen.passes,
+        generator=(arguments.out / "generator").read_text(),
         matches="0.5 on scenes and 0.3 on koba_bus" if chosen.overhead else "0.5",
         table="\n".join(table(results)),
         failures=FAILURES,

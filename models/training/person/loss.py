@@ -30,8 +30,9 @@ def overlap(a, b):
 
 def within(centres, corners):
     """batch x people x cells: whose box a cell's centre lies in."""
-    low, high = corners[:, :, None, :2], corners[:, :, None, 2:]
-    return ((centres > low) & (centres < high)).all(-1)
+    x, y = centres.unbind(1)
+    left, top, right, bottom = (corners[:, :, k, None] for k in range(4))
+    return (x > left) & (x < right) & (y > top) & (y < bottom)
 
 
 def assign(score, predicted, truth, there, centres):

@@ -6,10 +6,13 @@ A shard holds the JPEGs and boxes of up to SHARD scenes. It does not depend on w
 """
 
 import argparse
+import hashlib
 import multiprocessing
 import os
 import pathlib
+import sys
 
+import cv2
 import numpy
 
 from progress import Progress
@@ -49,6 +52,23 @@ def render(job):
     return size
 
 
+def fingerprint(recipe_):
+    """Of everything that decides what scenes look like: the generator's source, the recipe, OpenCV's version."""
+    digest = hashlib.sha256(f"{recipe_.width} {recipe_.height} {recipe_.seed} {cv2.__version__}".encode())
+    for source in sorted((pathlib.Path(__file__).parent / "scene").glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def same_generator(out, recipe_):
+    """Scenes of two generators must not be mixed: weights from them could never be made again."""
+    stamp, now = out / "generator", fingerprint(recipe_)
+    if not stamp.exists():
+        stamp.write_text(now)
+    elif stamp.read_text() != now:
+        sys.exit(f"{recipe_.name}: the scenes in {out} are another generator's ({stamp.read_text()}, now {now}); remove that folder")
+
+
 class Scenes:
     """All shards of a recipe in memory, still as JPEG."""
 
@@ -73,6 +93,7 @@ def main():
     arguments = parser.parse_args()
     chosen = recipe(arguments.view, arguments.size)
     arguments.out.mkdir(parents=True, exist_ok=True)
+    same_generator(arguments.out, chosen)
     jobs, done = [], 0
     for held in (True, False):
         for number, (first, size) in enumerate(wanted(chosen, held)):

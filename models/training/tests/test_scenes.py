@@ -91,12 +91,19 @@ class Shards(Folder):
         for workers in (1, 2):
             program("scenes.py", "oblique", self.folder / str(workers), "--size", "tiny", "--workers", workers)
         names = sorted(path.name for path in (self.folder / "1").iterdir())
-        self.assertEqual(names, ["held-0000.npz", "scenes-0000.npz"])
+        self.assertEqual(names, ["generator", "held-0000.npz", "scenes-0000.npz"])
         kept = {name: (self.folder / "1" / name).read_bytes() for name in names}
         self.assertEqual(kept, {name: (self.folder / "2" / name).read_bytes() for name in names})
         (self.folder / "1" / "held-0000.npz").unlink()
         program("scenes.py", "oblique", self.folder / "1", "--size", "tiny")
         self.assertEqual(kept, {name: (self.folder / "1" / name).read_bytes() for name in names})
+
+    def test_scenes_of_another_generator_are_not_mixed_in(self):
+        out = self.folder / "other"
+        out.mkdir()
+        (out / "generator").write_text("0123456789abcdef")
+        with self.assertRaisesRegex(AssertionError, "another generator's"):
+            program("scenes.py", "oblique", out, "--size", "tiny")
 
 
 class Scores(unittest.TestCase):

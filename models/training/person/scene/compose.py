@@ -53,6 +53,8 @@ def viewpoint(rng, recipe):
     if recipe.overhead:
         pitch = rng.uniform(78, 90) if rng.random() < 0.65 else rng.uniform(52, 80)
         above, field = rng.choice((rng.uniform(2.1, 2.9), rng.uniform(2.4, 4.5))), rng.uniform(60, 115)
+    elif rng.random() < 0.35:  # a mast or a high wall: many people, all of them small
+        pitch, above, field = rng.uniform(12, 38), rng.uniform(3.5, 9), rng.uniform(36, 62)
     else:
         pitch = rng.uniform(6, 52)
         above = rng.choice((rng.uniform(1.7, 3.2), rng.uniform(2.4, 4.5), rng.uniform(4, 9)), p=(0.35, 0.4, 0.25))
@@ -90,6 +92,8 @@ def somewhere(rng, camera, overhead, level):
 def people(rng, camera, overhead):
     level = min(1.2, camera.above - 0.6)
     count = int(rng.choice((0, 1, 2, 3, 5, 8, 14), p=(0.13, 0.16, 0.18, 0.18, 0.17, 0.11, 0.07)))
+    if not overhead and camera.above > 3.5:
+        count += count // 2
     tallest = min(1.98, camera.above - 0.15)
     together, uniform = rng.random() < 0.3, pick(rng, UNIFORM) if rng.random() < 0.1 else None
     middle, heading, cast, spots = None, rng.uniform(0, 6.28), [], []

@@ -53,6 +53,8 @@ def floor_colour(rng):
     kind, value = rng.random(), rng.uniform(20, 230)
     if kind < 0.15:
         return cloth(rng)
+    if kind < 0.22:  # grass, felt
+        return (value * numpy.array([0.55, 0.9, 0.7]) + rng.normal(0, 8, 3)).clip(5, 245)
     warm = rng.uniform(0, 0.3) if kind < 0.55 else 0.0
     return (value * numpy.array([1 - warm, 1.0, 1 + warm]) + rng.normal(0, 6, 3)).clip(5, 245)
 
