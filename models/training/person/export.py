@@ -1,0 +1,46 @@
+"""Writes the averaged weights as ONNX: opset 16, one frame, YOLOX's raw layout.
+
+    python3 export.py overhead|oblique OUT [--size full|pilot|tiny]     writes OUT/model.onnx from OUT/checkpoint.pt, also half-way
+"""
+
+import argparse
+import copy
+import inspect
+import pathlib
+
+import torch
+
+from network import Detector, Exported
+from recipes import SIZES, recipe
+
+OPSET = 16
+
+
+def export(net, chosen, path):
+    exported = Exported(copy.deepcopy(net).eval().to(memory_format=torch.contiguous_format))
+    # Newer versions of torch trace in another way unless told not to, and know no opset below 18 then.
+    old = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
+    torch.onnx.export(
+        exported,
+        torch.zeros(1, 3, chosen.height, chosen.width),
+        str(path),
+        opset_version=OPSET,
+        input_names=["images"],
+        output_names=["output"],
+        **old,
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("view", choices=("overhead", "oblique"))
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--size", choices=SIZES, default="full")
+    arguments = parser.parse_args()
+    net = Detector()
+    net.load_state_dict(torch.load(arguments.out / "checkpoint.pt")[1])
+    export(net, recipe(arguments.view, arguments.size), arguments.out / "model.onnx")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Procedural pictures of people in shops: `compose.picture` makes one from a recipe, a seed and an index."""
