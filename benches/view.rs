@@ -66,7 +66,7 @@ fn ms(total: Duration, pictures: u64) -> f64 {
 
 fn view(name: &str, path: &Path) {
     let (mut source, mut frame) = (open(path), Frame::default());
-    let mut view = View::new(ViewSettings::default());
+    let mut view = View::new(ViewSettings::default(), false);
     let (mut spent, mut frames) = (Duration::ZERO, 0);
     while frames < MOST && source.next_frame(&mut frame).expect("a frame") == Next::Frame {
         let before = thread_cpu();

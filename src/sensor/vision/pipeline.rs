@@ -37,7 +37,7 @@ impl Pipeline {
     #[must_use]
     pub fn new(detector: Option<Box<dyn Detector>>, settings: PipelineSettings) -> Self {
         Self {
-            view: View::new(settings.view),
+            view: View::new(settings.view, detector.is_none()),
             detector,
             detections: Vec::new(),
             looked: 0,

@@ -52,15 +52,26 @@ pub struct View {
     monitor: Monitor,
     state: CameraState,
     blobs: Vec<Blob>,
+    /// Whether somebody asks of every picture what moves on it.
+    every_picture: bool,
+    /// Time of the latest picture that was held against the background.
+    compared_at: Option<Duration>,
 }
 
 /// A moving area is a person for certain, as far as movement tells.
 const SCORE: f32 = 0.9;
 
+/// While something moves anyway the background is compared and learned this often: five times within the second that the
+/// gate stays open after a movement.
+const COMPARE_EVERY: Duration = Duration::from_millis(200);
+
 impl View {
+    /// `by_motion`: people are what moves ([`View::movers`]).
     #[must_use]
-    pub fn new(mut settings: ViewSettings) -> Self {
+    pub fn new(mut settings: ViewSettings, by_motion: bool) -> Self {
         Self {
+            every_picture: by_motion || settings.min_moving_share > 0.0,
+            compared_at: None,
             background: Background::default(),
             motion: Motion::default(),
             gate: Gate::default(),
@@ -75,10 +86,21 @@ impl View {
     /// Takes the next picture and paints over what must not be seen; returns whether people should be looked for on it.
     pub fn look(&mut self, frame: &mut Frame, tracks: &[Track]) -> bool {
         self.privacy.paint(frame);
-        self.motion = self.background.look(frame);
+        if self.must_compare(frame.at) {
+            self.motion = self.background.look(frame);
+            self.compared_at = Some(frame.at);
+        }
         self.state = self.monitor.look(frame.at, self.background.small());
         let opens = self.gate.opens(frame.at, &self.motion, tracks);
         opens || !self.settings.gate
+    }
+
+    fn must_compare(&self, at: Duration) -> bool {
+        let since = self.compared_at.and_then(|then| at.checked_sub(then));
+        self.every_picture
+            || self.motion.learning
+            || !self.gate.lively(at)
+            || since.is_none_or(|since| since >= COMPARE_EVERY)
     }
 
     /// How the camera is doing, as far as its pictures tell.
@@ -87,7 +109,7 @@ impl View {
         self.state
     }
 
-    /// What moved on the latest picture.
+    /// What moved on the latest picture that was compared.
     #[must_use]
     pub const fn motion(&self) -> &Motion {
         &self.motion
