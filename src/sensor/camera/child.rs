@@ -45,7 +45,8 @@ pub(super) struct Ears {
 }
 
 impl Child {
-    /// Starts `program`. `memory`: bytes that it may allocate (`RLIMIT_DATA`).
+    /// Starts `program`. `memory`: bytes that it may allocate (`RLIMIT_DATA`), and each process that it starts from then on.
+    /// A script around the real program should end with `exec`, because the limit comes just after the start.
     ///
     /// # Errors
     /// It cannot be started; `NotFound`: it is not installed.

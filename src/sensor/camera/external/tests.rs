@@ -164,8 +164,9 @@ fn a_helper_that_only_complains_is_ended() {
 
 #[test]
 fn a_helper_that_takes_ever_more_memory_is_stopped_by_its_limit() {
-    // `tail` keeps the last ten lines, and there is not one line end.
-    let why = Rig::fault("tail < /dev/zero");
+    // `tail` keeps the last ten lines, and there is not one line end. In the shell's place: what a shell starts before it
+    // gets its limit would have none.
+    let why = Rig::fault("exec tail < /dev/zero");
     assert!(why.contains("memory exhausted"), "{why}");
 }
 
