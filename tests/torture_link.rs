@@ -36,7 +36,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 /// What a packet has besides its events, bytes; a little more.
-const OVERHEAD: usize = 120;
+const OVERHEAD: usize = 130;
 
 /// The outbox, and a look at each acknowledgement at the moment it is made.
 struct Witness {

@@ -42,6 +42,8 @@ struct Ahead {
     route: Route,
     /// They come after this number.
     after: u64,
+    /// Where the route ended then; a new connection moves it.
+    end: u64,
     events: Vec<Stored>,
     /// Nothing is left between them and the route's end.
     is_last: bool,
@@ -87,7 +89,7 @@ impl Feed {
     ) -> Result<Packed, FeedError> {
         let ahead = self.ahead.iter().position(|ahead| ahead.route == route);
         let mut ahead = match ahead.map(|position| self.ahead.swap_remove(position)) {
-            Some(ahead) if ahead.after == after => ahead,
+            Some(ahead) if (ahead.after, ahead.end) == (after, end) => ahead,
             _ => self.read(route, (after, end), max_events, limit).await?,
         };
         let most = ahead.events.len().min(max_events);
@@ -130,6 +132,7 @@ impl Feed {
             Ok(Ahead {
                 route,
                 after: from,
+                end,
                 is_last: events.len() < read,
                 events,
             })
@@ -182,5 +185,52 @@ async fn blocking<T: Send + 'static>(
             format!("{en} panicked; see the log"),
             format!("{zh}时程序出错；请查看日志"),
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, FakeClock};
+    use crate::event::{Body, DeviceAlarm, Draft, Identity, Sink};
+    use crate::outbox::memory::MemoryOutbox;
+
+    #[tokio::test]
+    async fn what_was_read_up_to_an_earlier_end_hides_nothing_behind_it() {
+        let identity = Identity {
+            tenant: "t".into(),
+            store: "s".into(),
+            box_id: "b".into(),
+            boot_id: "0".into(),
+            zone: jiff::tz::TimeZone::UTC,
+        };
+        let outbox = Arc::new(MemoryOutbox::new(identity));
+        let at = FakeClock::at(jiff::Timestamp::UNIX_EPOCH).now();
+        for number in 1..=10 {
+            let body = Body::DeviceAlarm(DeviceAlarm {
+                part: "test".into(),
+                message: number.to_string(),
+            });
+            let source = String::new();
+            drop(outbox.submit(Draft { source, at, body }).unwrap());
+        }
+        let mut feed = Feed::new(outbox, Encoding::Identity);
+        let route = Route::backfill(Stream::Alarm);
+        let limit = PayloadLimit {
+            target: 30_000,
+            most: 30_000,
+        };
+        // One connection's backlog ends at 4, the next one's at 10.
+        let packed = feed.next(route, (0, 4), 2, limit).await.unwrap();
+        assert_eq!(packed.upto, 2);
+        let mut after = packed.upto;
+        let mut sent = packed.batch.events();
+        while after < 10 {
+            let packed = feed.next(route, (after, 10), 2, limit).await.unwrap();
+            assert!(packed.upto > after);
+            after = packed.upto;
+            sent += packed.batch.events();
+        }
+        assert_eq!(sent, 10);
     }
 }
