@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use footfall::clock::{Clock, SystemClock};
 use footfall::event::{Body, DeviceAlarm, Draft, Identity, Sink};
 use footfall::outbox::{Options, Outbox};
+use footfall::system::rss_bytes;
 use jiff::tz::TimeZone;
 
 /// Events in a group: the writer's own limit.
@@ -47,7 +48,7 @@ fn main() {
     );
     let options = Options::new(dir.path());
     let (outbox, _) = Outbox::open(options, identity, clock).expect("an outbox");
-    println!("  RSS {} MB when the outbox is open", rss_mb());
+    println!("  RSS {} MB when the outbox is open", rss_bytes() >> 20);
     let mut log = File::create(dir.path().join("log")).expect("a file");
     let (mut kept, mut plain) = (Turn::default(), Turn::default());
     for turn in 0..=TURNS {
@@ -81,7 +82,7 @@ fn main() {
     );
     println!(
         "  RSS {} MB; files of the outbox {:.2} KB an event",
-        rss_mb(),
+        rss_bytes() >> 20,
         (disk_bytes(dir.path()) - log.metadata().expect("the log").len()) as f64
             / ((TURNS + 1) * GROUPS * GROUP) as f64
             / 1e3
@@ -166,13 +167,6 @@ impl Io {
             written: field("write_bytes:").saturating_sub(field("cancelled_write_bytes:")),
         }
     }
-}
-
-fn rss_mb() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("/proc/self/status");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kb = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    kb.and_then(|kb| kb.trim().parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
 fn disk_bytes(dir: &Path) -> u64 {

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use footfall::clock::process_cpu;
 use footfall::sensor::camera::{self, FileSpec, Frame, FrameSource, Next};
 use footfall::sensor::vision::count::line::{CountMode, LineSettings};
 use footfall::sensor::vision::count::scene::SceneSettings;
@@ -24,7 +25,6 @@ use footfall::sensor::vision::runtime::{self, Runtime};
 use footfall::sensor::vision::session::OnnxDetector;
 use footfall::sensor::vision::view::ViewSettings;
 use footfall::sensor::vision::{Detection, Detector, VisionError};
-use rustix::time::{ClockId, clock_gettime};
 
 const CLIPS: [&str; 2] = [
     "clips/pets09-s2l1-view1.mp4",
@@ -201,22 +201,14 @@ impl Spent {
     }
 }
 
+/// CPU of the whole process: a thread that the decoder or the library starts counts too.
 fn timed(work: impl FnOnce()) -> Spent {
-    let (cpu, wall) = (cpu_time(), Instant::now());
+    let (cpu, wall) = (process_cpu(), Instant::now());
     work();
     Spent {
-        cpu: cpu_time() - cpu,
+        cpu: process_cpu() - cpu,
         wall: wall.elapsed(),
     }
-}
-
-/// Of the whole process: a thread that the decoder or the library starts counts too.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(
-        time.tv_sec.unsigned_abs(),
-        time.tv_nsec.unsigned_abs() as u32,
-    )
 }
 
 fn open(path: &Path) -> Box<dyn FrameSource> {

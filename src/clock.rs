@@ -126,6 +126,12 @@ pub fn thread_cpu() -> Duration {
     read(ClockId::ThreadCPUTime)
 }
 
+/// CPU time that this process has used so far, on all cores.
+#[must_use]
+pub fn process_cpu() -> Duration {
+    read(ClockId::ProcessCPUTime)
+}
+
 fn read(clock: ClockId) -> Duration {
     let time = rustix::time::clock_gettime(clock);
     let nanos = u32::try_from(time.tv_nsec).unwrap_or(0);
@@ -196,6 +202,11 @@ mod tests {
         let moment = boot_of_monotonic(read(ClockId::Monotonic));
         let slack = Duration::from_millis(5); // two clocks are not read in one instant
         assert!(moment + slack >= before && moment <= read(ClockId::Boottime) + slack);
+    }
+
+    #[test]
+    fn this_process_has_used_processor_time() {
+        assert!(process_cpu() > Duration::ZERO);
     }
 
     #[test]

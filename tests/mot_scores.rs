@@ -9,8 +9,10 @@
 mod mot;
 #[path = "common/program.rs"]
 mod program;
+#[path = "common/python.rs"]
+mod python;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use mot::SEQUENCES;
@@ -50,11 +52,7 @@ fn the_tracker_keeps_people_apart_better_than_sort_and_misses_no_more() {
 /// What `mot_scores.py` says, or why it cannot say anything here.
 fn scored(data: &Path, home: &Path) -> Result<Value, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let own = root.join("target/py/bin/python");
-    let python = std::env::var_os("FOOTFALL_PYTHON").map_or_else(
-        || if own.exists() { own } else { "python3".into() },
-        PathBuf::from,
-    );
+    let python = python::python();
     let mut command = Command::new(&python);
     command.arg(root.join("tests/mot_scores.py"));
     for sequence in &SEQUENCES {

@@ -21,6 +21,7 @@ use footfall::clock::{Clock, SystemClock};
 use footfall::config::schema;
 use footfall::event::{Body, Direction, Draft, Identity, LineCrossed, Sink, Stream};
 use footfall::outbox::{Options, Outbox, Queue};
+use footfall::system::rss_bytes;
 use footfall::uplink::{Birth, LinkState, LinkStatus, Settings, Uplink};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -106,21 +107,14 @@ fn child() {
     let begin = now();
     let outbox = open(Path::new(&dir));
     let took = now() - begin;
-    let opened = rss_kb();
+    let opened = rss_bytes() / 1024;
     let mut after = 0;
     while after < 20_000 {
         let events = outbox.read(Stream::Count, after, 100, PAYLOAD).unwrap();
         let Some(last) = events.last() else { break };
         after = last.sequence;
     }
-    println!("\nO {} {opened} {}", took.as_micros(), rss_kb());
-}
-
-fn rss_kb() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kb = line.unwrap().trim().strip_suffix(" kB").unwrap();
-    kb.trim().parse().unwrap()
+    println!("\nO {} {opened} {}", took.as_micros(), rss_bytes() / 1024);
 }
 
 /// What a process of its own says: time to open, RSS then, RSS after reading.

@@ -6,6 +6,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test may
 
+#[path = "common/python.rs"]
+mod python;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,7 +16,7 @@ use std::process::Command;
 fn scenes_are_the_same_again_and_boxes_and_scores_are_right() {
     run(
         "test_scenes.py",
-        python("FOOTFALL_PYTHON", "target/py/bin/python"),
+        python::python(),
         "import cv2, numpy",
         "scripts/setup --tests",
     );
@@ -23,20 +26,10 @@ fn scenes_are_the_same_again_and_boxes_and_scores_are_right() {
 fn training_learns_goes_on_after_a_stop_and_exports_what_the_daemon_reads() {
     run(
         "test_training.py",
-        python("FOOTFALL_TRAINING_PYTHON", "target/training/py/bin/python"),
+        python::named_or_made("FOOTFALL_TRAINING_PYTHON", "target/training/py/bin/python"),
         "import torch, cv2, onnx, onnxruntime",
         "make -C models/training setup",
     );
-}
-
-/// The interpreter that `variable` names, else the one at `made`, else the system's.
-fn python(variable: &str, made: &str) -> PathBuf {
-    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join(made);
-    match std::env::var_os(variable) {
-        Some(named) => named.into(),
-        None if made.exists() => made,
-        None => "python3".into(),
-    }
 }
 
 fn run(test: &str, python: PathBuf, imports: &str, remedy: &str) {

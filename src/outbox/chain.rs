@@ -9,7 +9,6 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard};
-use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::about::{About, Sealed};
@@ -24,6 +23,7 @@ use super::record::Turn;
 use super::salvage;
 use super::segment::{Segment, SegmentError, directory_bytes};
 use super::space::Space;
+use super::spare::{self, Spare};
 use super::state::{Closed, Head, Shared, Tail};
 use crate::clock::SharedClock;
 use crate::event::{GapReason, Stream};
@@ -218,7 +218,7 @@ impl Chain {
         } = &self.layout;
         let new = Kind::New.path(dir, ordinal);
         if !is_made {
-            make(&new, *cache_bytes)?;
+            spare::make(&new, *cache_bytes)?;
         }
         let last = self.shared.state().last();
         let start = last.0.map(|last| last + 1);
@@ -332,9 +332,7 @@ impl Chain {
     /// Removes the segment that was made ahead.
     pub fn drop_spare(&mut self) {
         if let Some(spare) = self.spare.take() {
-            let new = Kind::New.path(&self.layout.dir, spare.ordinal);
-            let _ = spare.thread.join();
-            let _ = layout::remove(&new);
+            spare.discard(&self.layout.dir);
         }
     }
 
@@ -467,40 +465,6 @@ impl Chain {
         self.gaps_differ = false;
         Ok(())
     }
-}
-
-/// An empty segment that is made ahead, on a thread of its own, so that no event waits for it. It is not opened, and
-/// it is removed at the next start unless it has become a segment.
-pub struct Spare {
-    ordinal: u64,
-    thread: JoinHandle<Result<(), SegmentError>>,
-}
-
-impl Spare {
-    fn begin(layout: &Layout, ordinal: u64) -> Option<Self> {
-        let new = Kind::New.path(&layout.dir, ordinal);
-        let cache_bytes = layout.cache_bytes;
-        let thread = thread::Builder::new()
-            .name("outbox-spare".to_owned())
-            .spawn(move || make(&new, cache_bytes));
-        let thread = thread.ok()?;
-        Some(Self { ordinal, thread })
-    }
-
-    /// Waits until it is done; whether it is good for this number.
-    fn made(self, ordinal: u64) -> bool {
-        matches!(self.thread.join(), Ok(Ok(()))) && self.ordinal == ordinal
-    }
-}
-
-/// Makes an empty segment in a directory whose content, if any, gives way.
-fn make(dir: &Path, cache_bytes: u64) -> Result<(), SegmentError> {
-    layout::remove(dir)?;
-    // What was begun must not take the room that may be missing.
-    let made = Segment::create(dir, cache_bytes).inspect_err(|_| {
-        let _ = layout::remove(dir);
-    });
-    made.map(drop)
 }
 
 /// What a person should hear about a damaged segment.

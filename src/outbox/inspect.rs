@@ -19,7 +19,7 @@ use super::layout::{self, ACKS, GAPS, Kind, MARKS};
 use super::ranges::{PerStream, RangeSet};
 use super::segment::{Batch, Content, Segment, SegmentError, directory_bytes};
 use super::state::StreamState;
-use super::{OutboxError, StreamStat, marks, recovery};
+use super::{OutboxError, StreamStat, lock, marks};
 use crate::event::Stream;
 
 /// Cache of a database that is only looked at, bytes.
@@ -244,7 +244,7 @@ impl Drop for Scratch {
 
 impl Store {
     fn open(dir: &Path) -> Result<Self, OutboxError> {
-        let lock = recovery::lock(dir, 0)?;
+        let lock = lock::take(dir, 0)?;
         Self::load(dir, lock).map_err(|error| OutboxError::io(dir, "read", error))
     }
 

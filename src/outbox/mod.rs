@@ -27,6 +27,7 @@ mod index;
 mod inspect;
 mod intake;
 mod layout;
+mod lock;
 mod marks;
 pub mod memory;
 mod probe;
@@ -38,6 +39,7 @@ mod room;
 mod salvage;
 mod segment;
 mod space;
+mod spare;
 mod state;
 mod writer;
 

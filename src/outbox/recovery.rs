@@ -6,12 +6,11 @@
 //! given out.
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use super::OutboxError;
 use super::about::{About, Sealed};
@@ -19,7 +18,8 @@ use super::ackfile::AckFile;
 use super::chain::{Chain, Layout, set_aside};
 use super::gaps::Gaps;
 use super::index::{Commit, Index};
-use super::layout::{self, ACKS, GAPS, Kind, LOCK, MARKS};
+use super::layout::{self, ACKS, GAPS, Kind, MARKS};
+use super::lock;
 use super::marks::Marks;
 use super::probe::probe_unsealed;
 use super::ranges::{PerStream, RangeSet};
@@ -29,10 +29,6 @@ use super::space::Space;
 use super::state::{Closed, Shared, State, StreamState};
 use crate::clock::SharedClock;
 use crate::event::{GapReason, OutboxGap, Stream};
-
-/// How long the lock of a footfall that is just stopping is waited for.
-const LOCK_TRIES: u32 = 30;
-const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
 /// Threads that read what segments say about themselves.
 const READERS: usize = 4;
@@ -51,40 +47,13 @@ pub struct Recovery {
     pub last: PerStream<u64>,
 }
 
-/// Takes the lock of the data directory.
-///
-/// # Errors
-/// [`OutboxError::Locked`] when another process keeps it; [`OutboxError::Io`].
-pub fn lock(dir: &Path, tries: u32) -> Result<File, OutboxError> {
-    let open = || {
-        std::fs::read_dir(dir)?;
-        File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(dir.join(LOCK))
-    };
-    let file = open().map_err(|error| OutboxError::io(dir, "open", error))?;
-    for attempt in 0.. {
-        match file.try_lock() {
-            Ok(()) => break,
-            Err(TryLockError::WouldBlock) if attempt < tries => thread::sleep(LOCK_PAUSE),
-            Err(TryLockError::WouldBlock) => {
-                return Err(OutboxError::Locked(dir.display().to_string()));
-            }
-            Err(TryLockError::Error(error)) => return Err(OutboxError::io(dir, "lock", error)),
-        }
-    }
-    Ok(file)
-}
-
 /// Opens the chain in `layout.dir`, repairing what is damaged.
 ///
 /// # Errors
 /// [`OutboxError`]; nothing was lost by trying.
 pub fn open(layout: Layout, clock: SharedClock) -> Result<(Chain, Recovery), OutboxError> {
     let dir = layout.dir.clone();
-    let lock = lock(&dir, LOCK_TRIES)?;
+    let lock = lock::take(&dir, lock::TRIES)?;
     let space = Space::new(&dir, layout.quota_bytes)
         .map_err(|error| OutboxError::io(&dir, "measure", error))?;
     space.prepare();

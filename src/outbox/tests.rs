@@ -221,7 +221,7 @@ fn a_lost_ack_file_means_duplicates_not_gaps() {
 fn a_second_outbox_on_the_same_directory_is_refused() {
     let dir = tempdir();
     let (_outbox, _) = open(dir.path(), 10);
-    let error = super::recovery::lock(dir.path(), 0).unwrap_err();
+    let error = super::lock::take(dir.path(), 0).unwrap_err();
     assert!(matches!(error, super::OutboxError::Locked(_)), "{error}");
 }
 

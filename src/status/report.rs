@@ -257,7 +257,7 @@ impl Sources {
             commands: self.commands.read(),
             process: ProcessReport {
                 rss_bytes: system::rss_bytes(),
-                cpu_s: system::cpu_seconds(),
+                cpu_s: crate::clock::process_cpu().as_secs_f64(),
                 restarts: self.restarts.count(),
             },
             host: HostReport::read(),

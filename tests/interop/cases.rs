@@ -173,9 +173,10 @@ pub async fn backlog_after_a_broker_restart(at: At) {
     until(&mut seen, "the cloud is back", |seen| seen.subscribed).await;
     gate.set_open(true);
     rig.until_delivered().await;
-    let seen = until_received(&cloud, 2000).await;
-    assert_eq!(repeated(&seen.report), 0);
-    assert_eq!(rig.stop().await.counters.connections, 2);
+    // More than once is possible: the broker may have stopped with the cloud's acknowledgements still unread.
+    until_received(&cloud, 2000).await;
+    let last = rig.stop().await.counters;
+    assert_eq!((last.events_resent, last.connections), (0, 2));
 }
 
 pub async fn order(at: At) {

@@ -1,30 +1,16 @@
 """The demo's detector: a tiny anchor-free network in YOLOX's raw output layout."""
 
+import pathlib
+import sys
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "person"))
+from yolox import STRIDES, Residual, conv
+
 WIDTH, HEIGHT = 256, 192
-STRIDES = (8, 16, 32)
-
-
-def conv(inputs, outputs, size=3, stride=1):
-    padding = (size - stride + 1) // 2 if size % 2 == 0 else size // 2
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, stride, padding, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
-
-
-class Residual(nn.Module):
-    def __init__(self, channels):
-        super().__init__()
-        self.first = conv(channels, channels)
-        self.second = conv(channels, channels)
-
-    def forward(self, x):
-        return x + self.second(self.first(x))
 
 
 class Detector(nn.Module):
@@ -59,35 +45,3 @@ class Detector(nn.Module):
         p8 = self.smooth8(self.lateral8(c8) + F.interpolate(p16, scale_factor=2.0, mode="nearest"))
         levels = [output(self.head(p)) for output, p in zip(self.outputs, (p8, p16, p32))]
         return torch.cat([level.flatten(2) for level in levels], 2).transpose(1, 2)
-
-
-class Exported(nn.Module):
-    """Adds the class score that the layout wants: objectness already says everything, so it is 1."""
-
-    def __init__(self, detector):
-        super().__init__()
-        self.detector = detector
-
-    def forward(self, x):
-        raw = self.detector(x)
-        score = torch.sigmoid(raw[..., 4:5])
-        return torch.cat([raw[..., :4], score, torch.ones_like(score)], 2)
-
-
-def grid():
-    """Column, row and stride of every cell, 1008 x 3."""
-    cells = []
-    for stride in STRIDES:
-        rows, columns = torch.meshgrid(
-            torch.arange(HEIGHT // stride), torch.arange(WIDTH // stride), indexing="ij"
-        )
-        cells.append(torch.stack([columns, rows, torch.full_like(rows, stride)], 2).reshape(-1, 3))
-    return torch.cat(cells).float()
-
-
-def boxes(raw, cells):
-    """Raw outputs to corner boxes in pixels of the input."""
-    stride = cells[:, 2:]
-    centre = (raw[..., :2] + cells[:, :2]) * stride
-    half = raw[..., 2:4].clamp(-4.0, 4.0).exp() * stride / 2
-    return torch.cat([centre - half, centre + half], -1)

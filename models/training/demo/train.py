@@ -16,7 +16,8 @@ import torch
 from PIL import Image
 from torch.nn import functional as F
 
-from network import HEIGHT, WIDTH, Detector, Exported, boxes, grid
+from network import HEIGHT, WIDTH, Detector
+from yolox import Exported, assign, boxes, grid, overlap, within
 
 SEED = 20
 BATCH = 16
@@ -62,34 +63,6 @@ def augment(frames, people):
     return frames.clamp(0, 255), people
 
 
-def overlap(a, b):
-    """IoU and GIoU of boxes that broadcast against each other."""
-    low = torch.maximum(a[..., :2], b[..., :2])
-    high = torch.minimum(a[..., 2:], b[..., 2:])
-    both = (high - low).clamp(min=0).prod(-1)
-    area = lambda box: (box[..., 2:] - box[..., :2]).clamp(min=0).prod(-1)
-    union = area(a) + area(b) - both + 1e-6
-    hull = torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])
-    hull = hull.clamp(min=0).prod(-1) + 1e-6
-    iou = both / union
-    return iou, iou - (hull - union) / hull
-
-
-def assign(score, predicted, truth, there, centres):
-    """Task-aligned assignment (Feng et al., TOOD): per cell the person it answers for and how well it should score."""
-    iou, _ = overlap(predicted[:, None], truth[:, :, None])
-    inside = ((centres > truth[:, :, None, :2]) & (centres < truth[:, :, None, 2:])).all(-1)
-    inside &= there[:, :, None]
-    fit = score[:, None].sqrt() * iou.pow(4) * inside
-    best = torch.zeros_like(inside).scatter_(2, fit.topk(9, 2).indices, True) & inside & (fit > 1e-9)
-    owned, owner = (iou * best - (~best).float()).max(1)
-    positive = owned > 0
-    chosen = F.one_hot(owner, PEOPLE).transpose(1, 2).bool() & positive[:, None]
-    fit = fit * chosen
-    quality = fit / (fit.amax(2, keepdim=True) + 1e-9) * (iou * chosen).amax(2, keepdim=True)
-    return positive, owner, quality.amax(1)
-
-
 def loss_of(raw, people, cells):
     raw = raw.float()
     predicted = boxes(raw, cells)
@@ -99,8 +72,7 @@ def loss_of(raw, people, cells):
     with torch.no_grad():
         positive, owner, quality = assign(score, predicted, truth, visible >= VISIBLE, centres)
         faint = ((visible > 0) & (visible < VISIBLE))[:, :, None]
-        within = ((centres > truth[:, :, None, :2]) & (centres < truth[:, :, None, 2:])).all(-1)
-        ignored = (within & faint).any(1) & ~positive
+        ignored = (within(centres, truth) & faint).any(1) & ~positive
         weight = (~ignored).float()
     scored = F.binary_cross_entropy_with_logits(raw[..., 4], quality, weight, reduction="sum")
     target = truth.gather(1, owner[..., None].expand(-1, -1, 4))
@@ -129,7 +101,7 @@ def main():
     for parameter in net.parameters():
         (decay if parameter.dim() > 1 else plain).append(parameter)
     optimiser = torch.optim.AdamW([{"params": decay, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}])
-    cells = grid()
+    cells = grid(HEIGHT, WIDTH)
     batches = len(frames) // BATCH
     total, step, start = arguments.epochs * batches, 0, time.time()
     for epoch in range(arguments.epochs):

@@ -6,7 +6,6 @@ Everything the card says of numbers is from OUT/results.json (evaluate.py). Weig
 to the ones in MODELS, or to the baseline among the recordings; where there are no recordings nothing is put over others.
 """
 
-import argparse
 import hashlib
 import json
 import pathlib
@@ -14,7 +13,7 @@ import shutil
 import sys
 
 from evaluate import table
-from recipes import SIZES, recipe
+from recipes import arguments_of, recipe
 
 LOSS = 0.005  # average precision: less than this is no difference
 
@@ -114,12 +113,7 @@ def refusal(results, others):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("view", choices=("overhead", "oblique"))
-    parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("models", type=pathlib.Path)
-    parser.add_argument("--size", choices=SIZES, default="full")
-    arguments = parser.parse_args()
+    arguments = arguments_of(__doc__, ("models", dict(type=pathlib.Path)))
     chosen, prose = recipe(arguments.view, arguments.size), PROSE[arguments.view]
     results = json.loads((arguments.out / "results.json").read_text())
     name = chosen.name

@@ -6,7 +6,6 @@ Prints a table and writes OUT/results.json, of which card.py makes the model car
 held-out scenes; recordings (FOOTFALL_DATA) are only ever looked at.
 """
 
-import argparse
 import json
 import pathlib
 import time
@@ -17,7 +16,7 @@ import numpy
 import clips
 from detect import Detector
 from progress import Progress
-from recipes import SIZES, recipe
+from recipes import arguments_of, recipe
 from scenes import Scenes
 from score import Score
 
@@ -86,12 +85,7 @@ def row(score, threshold):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("view", choices=("overhead", "oblique"))
-    parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--size", choices=SIZES, default="full")
-    parser.add_argument("--shipped", type=pathlib.Path, help="folder of weights to be compared with, from an earlier run")
-    arguments = parser.parse_args()
+    arguments = arguments_of(__doc__, ("--shipped", dict(type=pathlib.Path, help="folder of weights to be compared with, from an earlier run")))
     chosen = recipe(arguments.view, arguments.size)
     letterbox = arguments.view == "oblique"
     own = {"float": arguments.out / "model.onnx", "int8": arguments.out / "model-int8.onnx"}

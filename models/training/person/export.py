@@ -3,15 +3,14 @@
     python3 export.py overhead|oblique OUT [--size full|pilot|tiny]     writes OUT/model.onnx from OUT/checkpoint.pt, also half-way
 """
 
-import argparse
 import copy
 import inspect
-import pathlib
 
 import torch
 
-from network import Detector, Exported
-from recipes import SIZES, recipe
+from network import Detector
+from recipes import arguments_of, recipe
+from yolox import Exported
 
 OPSET = 16
 
@@ -32,11 +31,7 @@ def export(net, chosen, path):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("view", choices=("overhead", "oblique"))
-    parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--size", choices=SIZES, default="full")
-    arguments = parser.parse_args()
+    arguments = arguments_of(__doc__)
     net = Detector()
     net.load_state_dict(torch.load(arguments.out / "checkpoint.pt")[1])
     export(net, recipe(arguments.view, arguments.size), arguments.out / "model.onnx")

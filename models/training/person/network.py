@@ -8,27 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-STRIDES = (8, 16, 32)
+from yolox import STRIDES, Residual, conv
+
 STEM, STAGES, NECK = 32, (48, 64, 96), 48
-
-
-def conv(inputs, outputs, size=3, stride=1):
-    padding = (size - stride + 1) // 2 if size % 2 == 0 else size // 2
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, stride, padding, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(inplace=True),
-    )
-
-
-class Residual(nn.Module):
-    def __init__(self, channels):
-        super().__init__()
-        self.first = conv(channels, channels)
-        self.second = conv(channels, channels)
-
-    def forward(self, x):
-        return x + self.second(self.first(x))
 
 
 def stage(inputs, outputs, blocks):
@@ -76,33 +58,3 @@ class Detector(nn.Module):
         p32 = p32 + self.up32(p16)
         levels = [output(head(p)) for head, output, p in zip(self.heads, self.outputs, (p8, p16, p32))]
         return torch.cat([level.flatten(2) for level in levels], 2).transpose(1, 2)
-
-
-class Exported(nn.Module):
-    """What is shipped: the score as a probability, and a class score that is always 1, as the layout wants one."""
-
-    def __init__(self, detector):
-        super().__init__()
-        self.detector = detector
-
-    def forward(self, x):
-        raw = self.detector(x)
-        score = torch.sigmoid(raw[..., 4:5])
-        return torch.cat([raw[..., :4], score, torch.ones_like(score)], 2)
-
-
-def grid(height, width):
-    """Column, row and stride of every cell: cells x 3."""
-    cells = []
-    for stride in STRIDES:
-        rows, columns = torch.meshgrid(torch.arange(height // stride), torch.arange(width // stride), indexing="ij")
-        cells.append(torch.stack([columns, rows, torch.full_like(rows, stride)], 2).reshape(-1, 3))
-    return torch.cat(cells).float()
-
-
-def boxes(raw, cells):
-    """Raw outputs to corners in pixels of the input."""
-    stride = cells[:, 2:]
-    centre = (raw[..., :2] + cells[:, :2]) * stride
-    half = raw[..., 2:4].clamp(-4.0, 4.0).exp() * stride / 2
-    return torch.cat([centre - half, centre + half], -1)

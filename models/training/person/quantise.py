@@ -6,7 +6,6 @@ Held-out scenes show which values occur. The last convolutions stay in float: of
 there, and one scale for all of them would be too coarse for the offsets.
 """
 
-import argparse
 import logging
 import pathlib
 import tempfile
@@ -18,7 +17,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from progress import Progress
-from recipes import SIZES, recipe
+from recipes import arguments_of, recipe
 from scenes import Scenes
 
 IMAGES = 100
@@ -81,11 +80,7 @@ def last(graph):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("view", choices=("overhead", "oblique"))
-    parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--size", choices=SIZES, default="full")
-    arguments = parser.parse_args()
+    arguments = arguments_of(__doc__)
     logging.disable(logging.WARNING)  # advice for other kinds of network
     chosen = recipe(arguments.view, arguments.size)
     pictures = Pictures(Scenes(arguments.out, chosen, held=True), chosen.name)

@@ -1,6 +1,8 @@
 """The two detectors that are trained here, and everything that differs between them."""
 
+import argparse
 import dataclasses
+import pathlib
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,3 +41,14 @@ def recipe(view, size="full"):
             full, name=f"{full.name}-tiny", width=160, height=128, scenes=240, held=60, passes=4, batch=12
         )
     return full
+
+
+def arguments_of(doc, *more):
+    """What every step is told: the view, the folder, the size; and `more`, as names and options of argparse."""
+    parser = argparse.ArgumentParser(description=doc.split("\n")[0])
+    parser.add_argument("view", choices=tuple(RECIPES))
+    parser.add_argument("out", type=pathlib.Path)
+    for name, options in more:
+        parser.add_argument(name, **options)
+    parser.add_argument("--size", choices=SIZES, default="full")
+    return parser.parse_args()

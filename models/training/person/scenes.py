@@ -5,7 +5,6 @@
 A shard holds the JPEGs and boxes of up to SHARD scenes. It does not depend on who renders it, or beside what.
 """
 
-import argparse
 import hashlib
 import multiprocessing
 import os
@@ -16,7 +15,7 @@ import cv2
 import numpy
 
 from progress import Progress
-from recipes import SIZES, recipe
+from recipes import arguments_of, recipe
 from scene.compose import picture
 
 SHARD = 500
@@ -85,12 +84,7 @@ class Scenes:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("view", choices=("overhead", "oblique"))
-    parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--size", choices=SIZES, default="full")
-    parser.add_argument("--workers", type=int, default=1)
-    arguments = parser.parse_args()
+    arguments = arguments_of(__doc__, ("--workers", dict(type=int, default=1)))
     chosen = recipe(arguments.view, arguments.size)
     arguments.out.mkdir(parents=True, exist_ok=True)
     same_generator(arguments.out, chosen)

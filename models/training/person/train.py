@@ -5,11 +5,9 @@
 Writes OUT/checkpoint.pt every few minutes, OUT/log.csv, and at the end OUT/model.onnx.
 """
 
-import argparse
 import copy
 import math
 import os
-import pathlib
 import time
 
 import torch
@@ -17,10 +15,11 @@ import torch
 from batches import batch
 from export import export
 from loss import loss_of
-from network import Detector, grid
+from network import Detector
 from progress import Progress
-from recipes import SIZES, recipe
+from recipes import arguments_of, recipe
 from scenes import Scenes
+from yolox import grid
 
 RATE = 2.5e-3
 WARMUP = 300  # steps
@@ -78,13 +77,11 @@ class Run:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("view", choices=("overhead", "oblique"))
-    parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--size", choices=SIZES, default="full")
-    parser.add_argument("--threads", type=int, default=1, help="more than one is faster, and no two runs are quite the same")
-    parser.add_argument("--until", type=int, help="stop after this step; the next run goes on from there")
-    arguments = parser.parse_args()
+    arguments = arguments_of(
+        __doc__,
+        ("--threads", dict(type=int, default=1, help="more than one is faster, and no two runs are quite the same")),
+        ("--until", dict(type=int, help="stop after this step; the next run goes on from there")),
+    )
     torch.set_num_threads(arguments.threads)
     torch.use_deterministic_algorithms(True)
     chosen = recipe(arguments.view, arguments.size)

@@ -16,9 +16,10 @@ import torch
 
 from card import refusal
 from detect import session
-from network import Detector, Exported
+from network import Detector
 from recipes import recipe
 from scenes import Scenes
+from yolox import Exported
 
 SIZE = ("--size", "tiny")
 

@@ -8,18 +8,18 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Context;
-use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use super::verdict::{self, Cost, Holds, Sizes};
-use super::{Args, grey_frame, memory_mb, open};
+use super::{Args, grey_frame, open};
 use crate::cli::exit::{self, Failure};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, SystemClock, process_cpu};
 use crate::sensor::camera::{self, FileSpec, Frame, FrameSource, Next};
 use crate::sensor::vision::letterbox::Placement;
 use crate::sensor::vision::manifest::{self, Manifest};
 use crate::sensor::vision::session::OnnxDetector;
 use crate::sensor::vision::{Detection, Detector};
+use crate::system;
 
 /// Pictures before the measurement; the first find cold caches and unmade buffers.
 const WARM_UP: u32 = 5;
@@ -165,7 +165,7 @@ fn measure(args: &Args, bench: &BenchArgs, model: &str) -> anyhow::Result<Measur
         width: pictures.frame.width,
         height: pictures.frame.height,
         cost,
-        memory_mb: memory_mb(),
+        memory_mb: Some(system::rss_bytes() >> 20).filter(|mb| *mb > 0),
         holds: cost.holds(cores),
         people: bench.clip.as_ref().and_then(|_| Sizes::of(meter.lengths)),
     })
@@ -213,13 +213,13 @@ impl Pictures {
         let Some(source) = &mut self.source else {
             return Ok(true);
         };
-        let start = cpu_time();
+        let start = process_cpu();
         let (step, decoded) = (self.step, &mut self.decoded);
         let next = source.next_kept(&mut self.frame, &mut |_| {
             *decoded += 1;
             (*decoded - 1).is_multiple_of(step)
         })?;
-        self.spent += cpu_time().saturating_sub(start);
+        self.spent += process_cpu().saturating_sub(start);
         Ok(next == Next::Frame)
     }
 }
@@ -248,9 +248,9 @@ impl<'m> Meter<'m> {
     }
 
     fn take(&mut self, detector: &mut OnnxDetector, frame: &Frame) -> anyhow::Result<()> {
-        let (start, cpu) = (self.clock.now().boot, cpu_time());
+        let (start, cpu) = (self.clock.now().boot, process_cpu());
         detector.detect(frame, &mut self.found)?;
-        self.cpu += cpu_time().saturating_sub(cpu);
+        self.cpu += process_cpu().saturating_sub(cpu);
         self.times.push(self.clock.now().boot.saturating_sub(start));
         let size = (frame.width, frame.height);
         let (x, y) = Placement::new(&self.manifest.input, size).scale();
@@ -274,13 +274,6 @@ impl<'m> Meter<'m> {
             decode_cpu_ms: decoded,
         }
     }
-}
-
-/// Of the whole process: what a thread of the decoder or the library works counts too.
-fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or(0);
-    Duration::new(time.tv_sec.unsigned_abs(), nanoseconds)
 }
 
 fn print(measured: &Measured, clip: bool, out: &mut impl Write) -> anyhow::Result<()> {

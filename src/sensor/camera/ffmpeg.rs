@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::child::LastWords;
 use super::matroska::Reader;
 use super::mp4::RECORD_AGAIN;
-use super::yuv::{Matrix, Planes, to_rgb};
+use super::yuv::{Matrix, Planes, to_rgb, yuv420_bytes};
 use super::{CameraError, ClipInfo, Frame, FrameSource, MAX_PIXELS, Next, SHRINK, size_fault};
 
 /// Most bytes of a 4:2:0 picture, odd sizes included.
@@ -72,6 +72,7 @@ impl Ffmpeg {
         };
         let read = running.stream.next(&mut self.picture, MAX_PICTURE);
         let (width, height) = (running.stream.width, running.stream.height);
+        let (luma, chroma) = yuv420_bytes(width, height);
         let why = match read {
             Ok(Some(at)) => {
                 if self.size == (0, 0) {
@@ -80,7 +81,7 @@ impl Ffmpeg {
                 let too_large = size_fault(width, height);
                 if too_large.is_none()
                     && self.size == (width, height)
-                    && self.picture.len() == luma(width, height) + 2 * chroma(width, height)
+                    && self.picture.len() == luma + 2 * chroma
                 {
                     return Ok(Some(at));
                 }
@@ -140,42 +141,13 @@ impl FrameSource for Ffmpeg {
             self.shown += 1;
             if keep(at) {
                 frame.at = at;
-                self.convert(frame);
+                let (width, height) = self.size;
+                let planes = Planes::of_yuv420(&self.picture, width, height);
+                to_rgb(&planes, Matrix::BT601, frame);
                 return Ok(Next::Frame);
             }
         }
     }
-}
-
-impl Ffmpeg {
-    fn convert(&self, frame: &mut Frame) {
-        let (width, height) = self.size;
-        let (y, uv) = self
-            .picture
-            .split_at_checked(luma(width, height))
-            .unwrap_or_default();
-        let (u, v) = uv
-            .split_at_checked(chroma(width, height))
-            .unwrap_or_default();
-        let planes = Planes {
-            width,
-            height,
-            y,
-            y_stride: width as usize,
-            u,
-            v,
-            uv_stride: width.div_ceil(2) as usize,
-        };
-        to_rgb(&planes, Matrix::BT601, frame);
-    }
-}
-
-const fn luma(width: u32, height: u32) -> usize {
-    width as usize * height as usize
-}
-
-const fn chroma(width: u32, height: u32) -> usize {
-    width.div_ceil(2) as usize * height.div_ceil(2) as usize
 }
 
 /// The child process. Dropping it kills it and waits for its end, so that no zombie is left.

@@ -2,7 +2,7 @@
 //! no times, which a live camera does not need: what arrives is now.
 
 use super::size_fault;
-use super::yuv::Planes;
+use super::yuv::{Planes, yuv420_bytes};
 
 /// Longest head of a stream, bytes.
 const MAX_HEAD: usize = 256;
@@ -102,30 +102,14 @@ impl Y4m {
             ));
         }
         (self.width, self.height) = (width, height);
-        let (luma, chroma) = self.planes_bytes();
+        let (luma, chroma) = yuv420_bytes(width, height);
         self.picture.resize(luma + 2 * chroma, 0);
         Ok(())
     }
 
-    fn planes_bytes(&self) -> (usize, usize) {
-        let (width, height) = (self.width as usize, self.height as usize);
-        (width * height, width.div_ceil(2) * height.div_ceil(2))
-    }
-
     /// The picture that is complete.
     pub(super) fn planes(&self) -> Planes<'_> {
-        let (luma, chroma) = self.planes_bytes();
-        let (y, uv) = self.picture.split_at_checked(luma).unwrap_or_default();
-        let (u, v) = uv.split_at_checked(chroma).unwrap_or_default();
-        Planes {
-            width: self.width,
-            height: self.height,
-            y,
-            y_stride: self.width as usize,
-            u,
-            v,
-            uv_stride: self.width.div_ceil(2) as usize,
-        }
+        Planes::of_yuv420(&self.picture, self.width, self.height)
     }
 }
 

@@ -73,6 +73,30 @@ pub(super) struct Planes<'a> {
     pub(super) uv_stride: usize,
 }
 
+/// Bytes of the luma plane and of each chroma plane of a 4:2:0 picture whose rows have no padding.
+pub(super) const fn yuv420_bytes(width: u32, height: u32) -> (usize, usize) {
+    let (width, height) = (width as usize, height as usize);
+    (width * height, width.div_ceil(2) * height.div_ceil(2))
+}
+
+impl<'a> Planes<'a> {
+    /// Of a 4:2:0 picture without padding: all of Y, then U, then V.
+    pub(super) fn of_yuv420(picture: &'a [u8], width: u32, height: u32) -> Self {
+        let (luma, chroma) = yuv420_bytes(width, height);
+        let (y, uv) = picture.split_at_checked(luma).unwrap_or_default();
+        let (u, v) = uv.split_at_checked(chroma).unwrap_or_default();
+        Self {
+            width,
+            height,
+            y,
+            y_stride: width as usize,
+            u,
+            v,
+            uv_stride: width.div_ceil(2) as usize,
+        }
+    }
+}
+
 /// Writes the picture into `frame` (size and pixels; not its time). Rows that a plane lacks stay as they were.
 pub(super) fn to_rgb(planes: &Planes<'_>, matrix: Matrix, frame: &mut Frame) {
     let (width, height) = (planes.width as usize, planes.height as usize);

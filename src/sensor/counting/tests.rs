@@ -104,6 +104,28 @@ impl FrameSource for Script {
     }
 }
 
+/// A camera that shows pictures of this brightness, and then ends.
+fn scripted(clock: &Arc<FakeClock>, sink: &Arc<Collected>, brightness: Vec<u8>) -> CountingCamera {
+    let source_clock = Arc::clone(clock);
+    camera(
+        clock,
+        sink,
+        Box::new(move |_| {
+            Ok(Box::new(Script {
+                clock: Arc::clone(&source_clock),
+                brightness: brightness.clone(),
+                index: 0,
+            }))
+        }),
+    )
+}
+
+/// Everything the camera says until its source ends.
+fn told(camera: &mut CountingCamera, sink: &Collected) -> Vec<Body> {
+    camera.run(&Stop::default()).unwrap();
+    sink.take().into_iter().map(|draft| draft.body).collect()
+}
+
 fn states(events: &[Body]) -> Vec<CameraState> {
     let status = |body: &Body| match body {
         Body::CameraStatus(status) => Some(status.status),
@@ -117,20 +139,8 @@ fn a_picture_that_freezes_is_announced_ends_the_coverage_and_is_taken_back_when_
     let (clock, sink) = (clock(), Arc::new(Collected::default()));
     // Twenty pictures that move, fifty that do not, five that move.
     let brightness: Vec<u8> = (101..=120).chain([99; 50]).chain(101..=105).collect();
-    let source_clock = Arc::clone(&clock);
-    let mut camera = camera(
-        &clock,
-        &sink,
-        Box::new(move |_| {
-            Ok(Box::new(Script {
-                clock: Arc::clone(&source_clock),
-                brightness: brightness.clone(),
-                index: 0,
-            }))
-        }),
-    );
-    camera.run(&Stop::default()).unwrap();
-    let events: Vec<Body> = sink.take().into_iter().map(|draft| draft.body).collect();
+    let mut camera = scripted(&clock, &sink, brightness);
+    let events = told(&mut camera, &sink);
     let (ok, frozen) = (CameraState::Ok, CameraState::Frozen);
     assert_eq!(states(&events), [ok, frozen, ok]);
     let intervals: Vec<_> = events
@@ -154,23 +164,11 @@ fn a_picture_that_freezes_is_announced_ends_the_coverage_and_is_taken_back_when_
 #[test]
 fn a_picture_that_moves_now_and_then_is_one_fault_until_it_has_settled() {
     let (clock, sink) = (clock(), Arc::new(Collected::default()));
-    let source_clock = Arc::clone(&clock);
     // A picture that moves every fifteen seconds only, and then every second.
     let stutter = (0..10).flat_map(|step| [100 + step; 15]);
     let brightness: Vec<u8> = stutter.chain(120..130).collect();
-    let mut camera = camera(
-        &clock,
-        &sink,
-        Box::new(move |_| {
-            Ok(Box::new(Script {
-                clock: Arc::clone(&source_clock),
-                brightness: brightness.clone(),
-                index: 0,
-            }))
-        }),
-    );
-    camera.run(&Stop::default()).unwrap();
-    let events: Vec<Body> = sink.take().into_iter().map(|draft| draft.body).collect();
+    let mut camera = scripted(&clock, &sink, brightness);
+    let events = told(&mut camera, &sink);
     let (ok, frozen) = (CameraState::Ok, CameraState::Frozen);
     assert_eq!(states(&events), [ok, frozen, ok]);
 }
@@ -178,25 +176,13 @@ fn a_picture_that_moves_now_and_then_is_one_fault_until_it_has_settled() {
 #[test]
 fn a_night_is_in_its_intervals_and_is_no_coverage() {
     let (clock, sink) = (clock(), Arc::new(Collected::default()));
-    let source_clock = Arc::clone(&clock);
     let brightness: Vec<u8> = (0..30)
         .map(|step| 100 + step)
         .chain((0..90).map(|step| 2 + step % 2))
         .chain((0..30).map(|step| 100 + step))
         .collect();
-    let mut camera = camera(
-        &clock,
-        &sink,
-        Box::new(move |_| {
-            Ok(Box::new(Script {
-                clock: Arc::clone(&source_clock),
-                brightness: brightness.clone(),
-                index: 0,
-            }))
-        }),
-    );
-    camera.run(&Stop::default()).unwrap();
-    let events: Vec<Body> = sink.take().into_iter().map(|draft| draft.body).collect();
+    let mut camera = scripted(&clock, &sink, brightness);
+    let events = told(&mut camera, &sink);
     let (ok, dark) = (CameraState::Ok, CameraState::Dark);
     assert_eq!(states(&events), [ok, dark, ok]);
     let quality = |body: &Body| match body {
@@ -214,21 +200,9 @@ fn a_night_is_in_its_intervals_and_is_no_coverage() {
 #[test]
 fn a_recording_may_stand_still() {
     let (clock, sink) = (clock(), Arc::new(Collected::default()));
-    let source_clock = Arc::clone(&clock);
-    let mut camera = camera(
-        &clock,
-        &sink,
-        Box::new(move |_| {
-            Ok(Box::new(Script {
-                clock: Arc::clone(&source_clock),
-                brightness: vec![107; 40],
-                index: 0,
-            }))
-        }),
-    );
+    let mut camera = scripted(&clock, &sink, vec![107; 40]);
     camera.frozen_after = None;
-    camera.run(&Stop::default()).unwrap();
-    let events: Vec<Body> = sink.take().into_iter().map(|draft| draft.body).collect();
+    let events = told(&mut camera, &sink);
     assert_eq!(states(&events), [CameraState::Ok]);
     assert_eq!(camera.live.frames.get(), 40);
 }
