@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tokio::task;
+use tokio::task::{self, JoinHandle};
 
 use super::batch::{Batch, Packed, PayloadLimit, pack};
 use super::encoding::Encoding;
@@ -37,7 +37,7 @@ pub(super) struct Feed {
     ahead: Vec<Ahead>,
 }
 
-/// Events of a route that were read and not packed yet; never empty when kept.
+/// Events of a route that were read and not packed yet.
 struct Ahead {
     route: Route,
     /// They come after this number.
@@ -47,7 +47,12 @@ struct Ahead {
     events: Vec<Stored>,
     /// Nothing is left between them and the route's end.
     is_last: bool,
+    /// What comes after them, being read while they are sent.
+    following: Option<Reading>,
 }
+
+/// A blocking thread that reads.
+type Reading = JoinHandle<Result<Ahead, OutboxError>>;
 
 impl Feed {
     pub(super) fn new(queue: Arc<dyn Queue>, encoding: Encoding) -> Self {
@@ -88,10 +93,20 @@ impl Feed {
         limit: PayloadLimit,
     ) -> Result<Packed, FeedError> {
         let ahead = self.ahead.iter().position(|ahead| ahead.route == route);
-        let mut ahead = match ahead.map(|position| self.ahead.swap_remove(position)) {
-            Some(ahead) if (ahead.after, ahead.end) == (after, end) => ahead,
-            _ => self.read(route, (after, end), max_events, limit).await?,
+        let ahead = match ahead.map(|position| self.ahead.swap_remove(position)) {
+            Some(ahead) if (ahead.after, ahead.end) == (after, end) => ahead.or_following().await?,
+            _ => None,
         };
+        let read = |after| self.read(route, (after, end), max_events, limit);
+        let mut ahead = match ahead {
+            Some(ahead) => ahead,
+            None => what_is_read(read(after)).await?,
+        };
+        if let (None, false, Some(last)) = (&ahead.following, ahead.is_last, ahead.events.last())
+            && last.sequence < end.min(self.queue.stat(route.stream).last)
+        {
+            ahead.following = Some(read(last.sequence));
+        }
         let most = ahead.events.len().min(max_events);
         let events = ahead.events.get(..most).unwrap_or_default();
         let skip = |sequence| self.queue.is_acked(route.stream, sequence);
@@ -99,25 +114,25 @@ impl Feed {
         ahead.after = packed.upto;
         let packed_events = events.partition_point(|event| event.sequence <= packed.upto);
         ahead.events.drain(..packed_events);
-        if !ahead.events.is_empty() {
-            self.ahead.push(ahead);
-        } else if ahead.is_last {
+        if ahead.is_last && ahead.events.is_empty() {
             packed.upto = packed.upto.max(end);
+        } else {
+            self.ahead.push(ahead);
         }
         Ok(packed)
     }
 
     /// Reads as much as several payloads hold: going to a blocking thread and back takes longer than reading.
-    async fn read(
+    fn read(
         &self,
         route: Route,
         (after, end): (u64, u64),
         max_events: usize,
         limit: PayloadLimit,
-    ) -> Result<Ahead, FeedError> {
+    ) -> Reading {
         let queue = self.queue.clone();
         let stream = route.stream;
-        blocking(("reading the outbox", "读取事件库"), move || {
+        task::spawn_blocking(move || {
             let last = queue.stat(stream).last.min(end);
             let mut from = after;
             // Long acknowledged stretches lie behind an event that is set aside: no need to read them.
@@ -135,9 +150,9 @@ impl Feed {
                 end,
                 is_last: events.len() < read,
                 events,
+                following: None,
             })
         })
-        .await
     }
 
     /// Notes what the cloud has; [`Feed::record`] tells the outbox.
@@ -170,20 +185,30 @@ impl Feed {
     }
 }
 
-async fn blocking<T: Send + 'static>(
-    (en, zh): (&'static str, &'static str),
-    work: impl FnOnce() -> Result<T, OutboxError> + Send + 'static,
-) -> Result<T, FeedError> {
-    match task::spawn_blocking(work).await {
-        Ok(Ok(value)) => Ok(value),
+impl Ahead {
+    /// These events, or the ones that follow when all of these were sent; `None` when there were none then.
+    async fn or_following(mut self) -> Result<Option<Self>, FeedError> {
+        if self.events.is_empty() {
+            self = match self.following {
+                Some(following) => what_is_read(following).await?,
+                None => return Ok(None),
+            };
+        }
+        Ok(Some(self).filter(|ahead| !ahead.events.is_empty()))
+    }
+}
+
+async fn what_is_read(reading: Reading) -> Result<Ahead, FeedError> {
+    match reading.await {
+        Ok(Ok(ahead)) => Ok(ahead),
         Ok(Err(OutboxError::Closed)) => Err(FeedError::Closed),
         Ok(Err(error)) => Err(FeedError::Trouble(Words::new(
-            format!("{en} failed: {error}"),
-            format!("{zh}失败：{error}"),
+            format!("reading the outbox failed: {error}"),
+            format!("读取事件库失败：{error}"),
         ))),
         Err(_) => Err(FeedError::Trouble(Words::new(
-            format!("{en} panicked; see the log"),
-            format!("{zh}时程序出错；请查看日志"),
+            "reading the outbox panicked; see the log",
+            "读取事件库时程序出错；请查看日志",
         ))),
     }
 }
@@ -195,42 +220,83 @@ mod tests {
     use crate::event::{Body, DeviceAlarm, Draft, Identity, Sink};
     use crate::outbox::memory::MemoryOutbox;
 
-    #[tokio::test]
-    async fn what_was_read_up_to_an_earlier_end_hides_nothing_behind_it() {
-        let identity = Identity {
+    const LIMIT: PayloadLimit = PayloadLimit {
+        target: 30_000,
+        most: 30_000,
+    };
+
+    fn route() -> Route {
+        Route::backfill(Stream::Alarm)
+    }
+
+    fn outbox() -> Arc<MemoryOutbox> {
+        Arc::new(MemoryOutbox::new(Identity {
             tenant: "t".into(),
             store: "s".into(),
             box_id: "b".into(),
             boot_id: "0".into(),
             zone: jiff::tz::TimeZone::UTC,
-        };
-        let outbox = Arc::new(MemoryOutbox::new(identity));
-        let at = FakeClock::at(jiff::Timestamp::UNIX_EPOCH).now();
-        for number in 1..=10 {
-            let body = Body::DeviceAlarm(DeviceAlarm {
-                part: "test".into(),
-                message: number.to_string(),
-            });
-            let source = String::new();
-            drop(outbox.submit(Draft { source, at, body }).unwrap());
+        }))
+    }
+
+    fn store(outbox: &MemoryOutbox, events: u64) {
+        for number in 0..events {
+            let draft = Draft {
+                source: String::new(),
+                at: FakeClock::at(jiff::Timestamp::UNIX_EPOCH).now(),
+                body: Body::DeviceAlarm(DeviceAlarm {
+                    part: "test".into(),
+                    message: number.to_string(),
+                }),
+            };
+            drop(outbox.submit(draft).unwrap());
         }
-        let mut feed = Feed::new(outbox, Encoding::Identity);
-        let route = Route::backfill(Stream::Alarm);
-        let limit = PayloadLimit {
-            target: 30_000,
-            most: 30_000,
-        };
-        // One connection's backlog ends at 4, the next one's at 10.
-        let packed = feed.next(route, (0, 4), 2, limit).await.unwrap();
-        assert_eq!(packed.upto, 2);
-        let mut after = packed.upto;
-        let mut sent = packed.batch.events();
-        while after < 10 {
-            let packed = feed.next(route, (after, 10), 2, limit).await.unwrap();
+    }
+
+    /// Takes payloads of two events until number `end` is dealt with; how many events that were.
+    async fn drain(feed: &mut Feed, mut after: u64, end: u64) -> u64 {
+        let mut sent = 0;
+        while after < end {
+            let packed = feed.next(route(), (after, end), 2, LIMIT).await.unwrap();
             assert!(packed.upto > after);
             after = packed.upto;
             sent += packed.batch.events();
         }
-        assert_eq!(sent, 10);
+        sent
+    }
+
+    #[tokio::test]
+    async fn what_was_read_up_to_an_earlier_end_hides_nothing_behind_it() {
+        let outbox = outbox();
+        store(&outbox, 10);
+        let mut feed = Feed::new(outbox, Encoding::Identity);
+        // One connection's backlog ends at 4, the next one's at 10.
+        let packed = feed.next(route(), (0, 4), 2, LIMIT).await.unwrap();
+        assert_eq!(packed.upto, 2);
+        assert_eq!(drain(&mut feed, 2, 10).await, 8);
+    }
+
+    #[tokio::test]
+    async fn what_is_read_while_others_are_sent_follows_them_without_a_gap() {
+        let outbox = outbox();
+        // More than twice what is read at once, two events a payload.
+        store(&outbox, 5 * PAYLOADS as u64 + 1);
+        let mut feed = Feed::new(outbox.clone(), Encoding::Identity);
+        let last = outbox.stat(Stream::Alarm).last;
+        assert_eq!(drain(&mut feed, 0, last).await, last);
+        // An end that nobody knows yet, and nothing there: then something comes.
+        let packed = feed
+            .next(route(), (last, u64::MAX), 2, LIMIT)
+            .await
+            .unwrap();
+        assert_eq!((packed.upto, packed.batch.events()), (last, 0));
+        store(&outbox, 3);
+        assert_eq!(drain(&mut feed, last, last + 3).await, 3);
+        store(&outbox, 1);
+        let packed = feed
+            .next(route(), (last + 3, u64::MAX), 2, LIMIT)
+            .await
+            .unwrap();
+        assert_eq!(packed.upto, last + 4);
     }
 }
