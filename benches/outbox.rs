@@ -57,7 +57,8 @@ fn main() {
                 let group: Vec<_> = (0..GROUP)
                     .map(|_| outbox.submit(draft.clone()).expect("room"))
                     .collect();
-                for receipt in group {
+                // The last one first: when it has come, so have all.
+                for receipt in group.into_iter().rev() {
                     receipt.blocking_recv().expect("a receipt");
                 }
             }

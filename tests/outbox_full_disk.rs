@@ -386,7 +386,7 @@ fn the_quota_is_kept_and_what_is_acknowledged_goes_without_a_gap() {
     let mut early = Reader::default();
     early.read(&outbox);
     assert_eq!(early.gaps, []);
-    store(&outbox, 60..160);
+    store(&outbox, 60..300);
     wait_for("the quota is kept", || outbox.disk_bytes() <= quota);
     println!("{} of {quota} bytes", outbox.disk_bytes());
     reader.drain(&outbox);

@@ -8,6 +8,7 @@ mod place;
 
 use std::fmt;
 
+use jiff::fmt::temporal::DateTimePrinter;
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -100,10 +101,12 @@ impl Identity {
 /// RFC 3339 with milliseconds and the zone's offset at that moment.
 #[must_use]
 pub fn local_time(wall: jiff::Timestamp, zone: &TimeZone) -> String {
-    wall.to_zoned(zone.clone())
-        .strftime("%Y-%m-%dT%H:%M:%S%.3f%:z")
-        .to_string()
+    const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+    PRINTER.timestamp_with_offset_to_string(&wall, zone.to_offset(wall))
 }
+
+/// Room for an event that is being encoded, bytes; most need less.
+const USUAL_BYTES: usize = 512;
 
 /// The CloudEvents 1.0 envelope (JSON format, section 2) with footfall's extension attributes.
 #[derive(Serialize, JsonSchema)]
@@ -142,20 +145,25 @@ impl Draft {
             source.push('/');
             source.push_str(&self.source);
         }
-        serde_json::to_vec(&Envelope {
-            specversion: "1.0",
-            id: format!("{}/{}/{}", identity.box_id, stream, sequence),
-            stream,
-            sequence: sequence.to_string(),
-            source,
-            kind: self.body.kind(),
-            time: identity.local_time(self.at.wall),
-            clock: self.at.clock(),
-            bootid: &identity.boot_id,
-            boottime: self.at.boottime(),
-            datacontenttype: "application/json",
-            data: &self.body,
-        })
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        serde_json::to_writer(
+            &mut bytes,
+            &Envelope {
+                specversion: "1.0",
+                id: format!("{}/{}/{}", identity.box_id, stream, sequence),
+                stream,
+                sequence: sequence.to_string(),
+                source,
+                kind: self.body.kind(),
+                time: identity.local_time(self.at.wall),
+                clock: self.at.clock(),
+                bootid: &identity.boot_id,
+                boottime: self.at.boottime(),
+                datacontenttype: "application/json",
+                data: &self.body,
+            },
+        )?;
+        Ok(bytes)
     }
 }
 

@@ -14,7 +14,7 @@ use super::reader;
 use super::recovery::{self, Recovery};
 use super::segment::Batch;
 use super::state::Shared;
-use super::writer::{LINGER, Writer};
+use super::writer::{GROUP, LINGER, Writer};
 use super::{OutboxError, Queue, Stored, StreamStat};
 use crate::clock::SharedClock;
 use crate::event::{Draft, Identity, Receipt, Sink, SinkClosed, Stream};
@@ -102,7 +102,7 @@ impl Outbox {
         };
         let failed = |error| OutboxError::io(&dir, "start the writer of", error);
         let (chain, recovery) = recovery::open(layout, clock)?;
-        let queue = Arc::new(Intake::new(QUEUE, Patience::default()));
+        let queue = Arc::new(Intake::new(QUEUE, GROUP, Patience::default()));
         let quota = chain.space.quota;
         let (closing, is_closing) = watch::channel(false);
         let shared = Arc::clone(&chain.shared);

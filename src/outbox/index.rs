@@ -7,6 +7,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use memchr::memmem;
+
 use super::about::About;
 use super::probe::RAW;
 use super::ranges::{PerStream, RangeSet};
@@ -178,7 +180,8 @@ impl Index {
     }
 
     fn add(&mut self, mut file: &File, keep: &impl Fn(Stream, u64, u32) -> bool) -> io::Result<()> {
-        let mut window = Vec::new();
+        // Growing step by step would copy it again and again.
+        let mut window = Vec::with_capacity(WINDOW + LONGEST + 1);
         let mut base = 0;
         loop {
             let got = file.by_ref().take(WINDOW as u64).read_to_end(&mut window)?;
@@ -343,9 +346,7 @@ impl Chunk {
 
 /// Where the next record may start, from `from` on.
 fn start(bytes: &[u8], from: usize) -> Option<usize> {
-    let mut windows = bytes.get(from..)?.windows(record::MAGIC.len());
-    let at = windows.position(|window| window == record::MAGIC)?;
-    Some(from + at)
+    memmem::find(bytes.get(from..)?, record::MAGIC).map(|at| from + at)
 }
 
 #[cfg(test)]

@@ -51,6 +51,8 @@ struct Waiting {
 pub struct Intake {
     waiting: Mutex<Waiting>,
     capacity: usize,
+    /// Events that the writer takes at once.
+    group: usize,
     patience: Patience,
     /// Wakes the writer.
     arrived: Notify,
@@ -59,12 +61,14 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// An empty queue of at most `capacity` events.
+    /// An empty queue of at most `capacity` events, which the writer takes in groups of at most `group`.
     #[must_use]
-    pub fn new(capacity: usize, patience: Patience) -> Self {
+    pub fn new(capacity: usize, group: usize, patience: Patience) -> Self {
+        let capacity = capacity.max(1);
         Self {
             waiting: Mutex::default(),
-            capacity: capacity.max(1),
+            capacity,
+            group: group.clamp(1, capacity),
             patience,
             arrived: Notify::new(),
             room: Condvar::new(),
@@ -139,26 +143,46 @@ impl Intake {
                 waiting.untold[item.draft.body.stream()] += 1;
             }
         }
+        // In between there is nothing for the writer to do, and waking it for each event would cost more than storing it.
+        let has_news = waiting.items.len() == 1 || waiting.items.len() == self.group;
         drop(waiting);
-        self.arrived.notify_one();
+        if has_news {
+            self.arrived.notify_one();
+        }
         Ok(())
     }
 
-    /// The next event; `None` once the queue is closed and empty. Only one may wait here.
-    pub async fn next(&self) -> Option<Item> {
+    /// Waits for an event; false once the queue is closed and empty. Only one may wait here or in [`Intake::full`].
+    pub async fn any(&self) -> bool {
+        self.at_least(1).await > 0
+    }
+
+    /// Waits until there is a whole group, or the queue is closed.
+    pub async fn full(&self) {
+        self.at_least(self.group).await;
+    }
+
+    async fn at_least(&self, events: usize) -> usize {
         loop {
             {
-                let mut waiting = self.lock();
-                if let Some(item) = waiting.items.pop_front() {
-                    self.room.notify_one();
-                    return Some(item);
-                }
-                if waiting.is_closed {
-                    return None;
+                let waiting = self.lock();
+                if waiting.items.len() >= events || waiting.is_closed {
+                    return waiting.items.len();
                 }
             }
             self.arrived.notified().await;
         }
+    }
+
+    /// Takes up to a group, oldest first.
+    #[must_use]
+    pub fn take(&self) -> Vec<Item> {
+        let mut waiting = self.lock();
+        let most = waiting.items.len().min(self.group);
+        let items = waiting.items.drain(..most).collect();
+        drop(waiting);
+        self.room.notify_all();
+        items
     }
 
     /// Takes no more events; those that wait are still handed out.
@@ -220,7 +244,7 @@ mod tests {
             slow: Duration::from_secs(3600),
             failing: Duration::ZERO,
         };
-        let intake = Intake::new(3, patience);
+        let intake = Intake::new(3, 2, patience);
         for (stream, text) in [
             (Stream::Count, "1"),
             (Stream::Interval, "2"),
@@ -242,8 +266,8 @@ mod tests {
             .build()
             .unwrap();
         let mut left = Vec::new();
-        while let Some(item) = runtime.block_on(intake.next()) {
-            left.push(item.draft);
+        while runtime.block_on(intake.any()) {
+            left.extend(intake.take().into_iter().map(|item| item.draft));
         }
         let expected = [
             (Stream::Alarm, "4"),
@@ -259,7 +283,7 @@ mod tests {
             slow: Duration::from_secs(3600),
             failing: Duration::ZERO,
         };
-        let intake = Intake::new(1, patience);
+        let intake = Intake::new(1, 2, patience);
         intake.put(item(Stream::Count, "1"), || false).unwrap();
         std::thread::scope(|scope| {
             let waits = scope.spawn(|| intake.put(item(Stream::Count, "2"), || false));
@@ -267,8 +291,9 @@ mod tests {
                 .build()
                 .unwrap();
             for text in ["1", "2"] {
-                let next = runtime.block_on(intake.next()).unwrap();
-                assert_eq!(next.draft, draft(Stream::Count, text));
+                assert!(runtime.block_on(intake.any()));
+                let next: Vec<_> = intake.take().into_iter().map(|item| item.draft).collect();
+                assert_eq!(next, [draft(Stream::Count, text)]);
             }
             waits.join().unwrap().unwrap();
         });

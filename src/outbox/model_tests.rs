@@ -91,7 +91,7 @@ impl World {
         assert_eq!(recovery.quarantined, Vec::<std::path::PathBuf>::new());
         let (closing, is_closing) = watch::channel(false);
         self.closing = closing;
-        let queue = Arc::new(Intake::new(1024, Patience::default()));
+        let queue = Arc::new(Intake::new(1024, 100, Patience::default()));
         let writer = Writer::new(chain, identity(), queue, is_closing, Duration::ZERO);
         self.writer = Some(writer.unwrap());
     }

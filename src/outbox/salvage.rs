@@ -57,7 +57,7 @@ pub fn put(
 ) -> Result<(), SegmentError> {
     while !events.is_empty() {
         let (now, rest) = events.split_at(record::fit(events));
-        segment.put(stream, first, record::encode(stream, turn, first, now))?;
+        segment.put(stream, turn, first, now)?;
         first += now.len() as u64;
         events = rest;
     }

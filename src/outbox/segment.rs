@@ -10,6 +10,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -17,7 +19,7 @@ use std::time::Duration;
 use super::Stored;
 use super::probe;
 use super::ranges::{PerStream, RangeSet};
-use super::record;
+use super::record::{self, Turn};
 use crate::durable;
 use crate::event::Stream;
 
@@ -26,6 +28,20 @@ const LOCK_TRIES: u32 = 60;
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
 /// How long closing may take before the database is left to itself.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// sled splits a leaf in the middle when it gets its 17th entry and writes both halves anew. Keys that only ever grow
+/// would have every record written three times over. So empty entries, the spacers, are put in ahead of the records:
+/// leaves are split while hardly anything is in them. Nine spacers stay in a leaf. With this share of a record's events
+/// from one to the next, six records come to lie between them, too few to split it again.
+const fn spacing(events: usize) -> u64 {
+    match events as u64 * 2 / 3 {
+        0 => 1,
+        spacing => spacing,
+    }
+}
+
+/// How many spacers there are ahead: more than the last leaf holds, the one that splits.
+const SPACERS: u64 = 20;
 
 /// Why a segment cannot do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +123,10 @@ pub struct Segment {
     db: Option<sled::Db>,
     trees: [sled::Tree; 4],
     file: File,
+    /// Whether sled may have put nodes into files of their own, `blobs`.
+    may_have_blobs: AtomicBool,
+    /// The last spacer of each stream.
+    spaced: [AtomicU64; 4],
 }
 
 impl Segment {
@@ -151,15 +171,43 @@ impl Segment {
         }
     }
 
-    /// Adds one record; durable only after [`Segment::commit`]. The same record may be added again.
+    /// Adds one record; durable only after [`Segment::commit`]. The same record may be added again. `events`: as
+    /// [`record::fit`] allows.
     ///
     /// # Errors
     /// [`SegmentError`]; the segment must then be reopened.
-    pub fn put(&self, stream: Stream, first: u64, record: Vec<u8>) -> Result<(), SegmentError> {
+    pub fn put(
+        &self,
+        stream: Stream,
+        turn: Turn,
+        first: u64,
+        events: &[Vec<u8>],
+    ) -> Result<(), SegmentError> {
+        let record = record::encode(stream, turn, first, events);
+        // A node holds no more than 17 records, and the usual ones never come near the size of such a file together.
+        if record.len() > record::RECORD_BYTES {
+            self.may_have_blobs.store(true, Relaxed);
+        }
         guarded(|| {
+            self.space(stream, first, spacing(events.len()))?;
             self.trees[stream.index()].insert(record::key(first), record)?;
             Ok(())
         })
+    }
+
+    /// Puts in the spacers that are needed ahead of a record.
+    fn space(&self, stream: Stream, first: u64, spacing: u64) -> sled::Result<()> {
+        let spaced = &self.spaced[stream.index()];
+        let mut at = spaced.load(Relaxed).max(first);
+        while at < first.saturating_add(SPACERS * spacing) {
+            at = at.saturating_add(spacing);
+            // Never over a record: after damage, numbers do not come in their order.
+            let absent = None::<&[u8]>;
+            let _ =
+                self.trees[stream.index()].compare_and_swap(record::key(at), absent, Some(&[]))?;
+        }
+        spaced.store(at, Relaxed);
+        Ok(())
     }
 
     /// Makes everything added so far durable.
@@ -171,8 +219,9 @@ impl Segment {
             guarded(|| db.flush().map(|_| ()))?;
         }
         self.file.sync_data()?;
-        // Only events far over a record's usual size get here: sled puts big nodes into files of their own.
-        sync_files(&self.dir.join("blobs"), true)?;
+        if self.may_have_blobs.load(Relaxed) {
+            sync_files(&self.dir.join("blobs"), true)?;
+        }
         Ok(())
     }
 
@@ -189,7 +238,12 @@ impl Segment {
     ) -> Result<(), SegmentError> {
         let tree = &self.trees[stream.index()];
         let from = record::key(after.saturating_add(1));
-        let begin = guarded(|| tree.range(..=from).next_back().transpose())?;
+        let is_record = |entry: &sled::Result<(sled::IVec, sled::IVec)>| {
+            entry
+                .as_ref()
+                .map_or(true, |(_, record)| !record.is_empty())
+        };
+        let begin = guarded(|| tree.range(..=from).rev().find(is_record).transpose())?;
         let begin = begin.map_or_else(|| from.to_vec(), |(key, _)| key.to_vec());
         self.records(stream, &begin, |record| {
             let record = record.map_err(SegmentError::Damaged)?;
@@ -246,6 +300,9 @@ impl Segment {
     ) -> Result<(), SegmentError> {
         let mut range = self.trees[stream.index()].range(begin..);
         while let Some((key, value)) = guarded(|| range.next().transpose())? {
+            if value.is_empty() {
+                continue;
+            }
             let named = match record::parse(&value) {
                 Ok(record) if record.stream == stream && record::key(record.first) == *key => {
                     Ok(record)
@@ -340,8 +397,16 @@ fn open(dir: &Path, cache_bytes: u64) -> Result<Segment, SegmentError> {
         dir: dir.to_owned(),
         trees: [alarm?, count?, interval?, diagnostic?],
         file: File::open(dir.join("db"))?,
+        // From an earlier opening.
+        may_have_blobs: AtomicBool::new(has_entries(&dir.join("blobs"))),
+        spaced: Default::default(),
         db: Some(db),
     })
+}
+
+/// Whether anything is in a directory; true also where that cannot be known.
+fn has_entries(dir: &Path) -> bool {
+    fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_some())
 }
 
 /// Syncs every file and the directory itself; an empty or missing directory only when asked.
@@ -432,8 +497,9 @@ mod tests {
         let dir = tmp.path().join("seg");
         let mut segment = Segment::create(&dir, 1 << 20).unwrap();
         for first in [1, 4, 7] {
-            let record = record::encode(Stream::Count, TURN, first, &events(first, 3));
-            segment.put(Stream::Count, first, record).unwrap();
+            segment
+                .put(Stream::Count, TURN, first, &events(first, 3))
+                .unwrap();
         }
         segment.commit().unwrap();
         for _ in 0..2 {
@@ -464,11 +530,77 @@ mod tests {
     }
 
     #[test]
+    fn records_are_put_beside_and_never_under_the_spacers_in_whatever_order_they_come() {
+        let tmp = tempfile::tempdir().unwrap();
+        let dir = tmp.path().join("seg");
+        let mut segment = Segment::create(&dir, 1 << 20).unwrap();
+        let put = |segment: &Segment, first, count| {
+            segment
+                .put(Stream::Count, TURN, first, &events(first, count))
+                .unwrap();
+        };
+        // Spacers lie at 1009, 1017, ...; records come to lie on some of them, and one is there before its spacer.
+        put(&segment, 1001, 8);
+        put(&segment, 1009, 12);
+        put(&segment, 1033, 1);
+        drop(segment);
+        segment = Segment::open(&dir, 1 << 20).unwrap();
+        put(&segment, 1021, 12);
+        put(&segment, 900, 3);
+        put(&segment, u64::MAX - 20, 3);
+        let mut expected = RangeSet::default();
+        for range in [900..=902, 1001..=1033, u64::MAX - 20..=u64::MAX - 18] {
+            expected.insert(range);
+        }
+        assert_eq!(segment.content().unwrap().present[Stream::Count], expected);
+        assert_eq!(segment.content().unwrap().faults, []);
+        for (after, next) in [
+            (0, 900),
+            (902, 1001),
+            (1011, 1012),
+            (1032, 1033),
+            (1033, u64::MAX - 20),
+        ] {
+            let mut batch = Batch::new(1, 1 << 20);
+            segment
+                .read(Stream::Count, after, u64::MAX, &mut batch)
+                .unwrap();
+            assert_eq!(batch.events[0].sequence, next);
+        }
+    }
+
+    /// What the spacers are for.
+    #[test]
+    fn a_segment_takes_little_more_room_than_its_records_have_bytes() {
+        // Events in a record, and bytes of each; all records but the last are nearly as big as they may be.
+        for (together, size) in [(12, 320), (8, 490), (3, 1300), (1, 3900), (1, 400)] {
+            let tmp = tempfile::tempdir().unwrap();
+            let dir = tmp.path().join("seg");
+            let segment = Segment::create(&dir, 1 << 20).unwrap();
+            let records = 2_000_000 / (together * size);
+            for number in 0..records {
+                let (first, events) = (
+                    (number * together + 1) as u64,
+                    vec![vec![b'x'; size]; together],
+                );
+                segment.put(Stream::Count, TURN, first, &events).unwrap();
+                if number % 9 == 0 {
+                    segment.commit().unwrap();
+                }
+            }
+            segment.commit().unwrap();
+            let room = fs::metadata(dir.join("db")).unwrap().len();
+            println!("{room} bytes for {records} records of {together} events of {size} bytes");
+            // sled grows its file by half a megabyte at a time.
+            assert!(room < 3_000_000 + (1 << 20));
+        }
+    }
+
+    #[test]
     fn limits_of_a_batch_are_kept_but_one_event_always_goes_in() {
         let tmp = tempfile::tempdir().unwrap();
         let segment = Segment::create(&tmp.path().join("seg"), 1 << 20).unwrap();
-        let record = record::encode(Stream::Alarm, TURN, 1, &events(1, 9));
-        segment.put(Stream::Alarm, 1, record).unwrap();
+        segment.put(Stream::Alarm, TURN, 1, &events(1, 9)).unwrap();
         let read = |max_events, max_bytes| {
             let mut batch = Batch::new(max_events, max_bytes);
             segment.read(Stream::Alarm, 0, 9, &mut batch).unwrap();

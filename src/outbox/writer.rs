@@ -20,13 +20,13 @@ use super::state::Shared;
 use crate::event::{Body, DeviceAlarm, Draft, Identity};
 
 /// Events in one commit, at most.
-const GROUP: usize = 100;
+pub const GROUP: usize = 100;
 /// How long a commit waits for more events.
 pub const LINGER: Duration = Duration::from_millis(50);
 /// How often the chain is looked after when nothing happens; also how stale the ack file gets.
 const TICK: Duration = Duration::from_secs(1);
-/// Acknowledgements after which the ack file is written at once.
-const ACKS: u64 = 1000;
+/// Acknowledgements after which the ack file is written at once: a crash sends no more than these again.
+const ACKS: u64 = 10_000;
 /// Time without a read after which a sealed segment is closed.
 const IDLE: Duration = Duration::from_secs(30);
 /// How often what is stored is measured when no segment was begun or dropped.
@@ -135,9 +135,9 @@ impl Writer {
             ..
         } = self;
         runtime.block_on(async {
-            let first = tokio::select! {
+            let any = tokio::select! {
                 biased;
-                item = queue.next() => item,
+                any = queue.any() => any,
                 () = chain.shared.wake.notified() => return Gathered::Nothing,
                 () = is_closing(closing), if !queue.is_closed() => {
                     queue.close();
@@ -145,23 +145,15 @@ impl Writer {
                 }
                 () = sleep(TICK) => return Gathered::Nothing,
             };
-            let Some(first) = first else {
+            if !any {
                 return Gathered::Closed;
-            };
-            let mut group = vec![first];
-            let begin = chain.clock.now().boot;
-            while group.len() < GROUP {
-                let waited = chain.clock.now().boot.saturating_sub(begin);
-                let left = match *closing.borrow() {
-                    true => Duration::ZERO,
-                    false => linger.saturating_sub(waited),
-                };
-                match timeout(left, queue.next()).await {
-                    Ok(Some(item)) => group.push(item),
-                    Ok(None) | Err(_) => break,
-                }
             }
-            Gathered::Group(group)
+            let linger = match *closing.borrow() {
+                true => Duration::ZERO,
+                false => *linger,
+            };
+            let _ = timeout(linger, queue.full()).await;
+            Gathered::Group(queue.take())
         })
     }
 

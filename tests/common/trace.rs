@@ -111,6 +111,10 @@ pub fn read(path: &Path) -> (Vec<Call>, usize) {
         if what.starts_with("+++") || what.starts_with("---") {
             continue;
         }
+        // Stopped at its entry by the end of its process: nobody knows which call, and it was never carried out.
+        if what.starts_with("???(") && what.ends_with("<detached ...>") {
+            continue;
+        }
         if let Some(begun) = what.strip_suffix(" <unfinished ...>") {
             unfinished.insert(process, (number, begun));
             continue;
