@@ -134,8 +134,12 @@ impl Recording {
             .env(QUOTA, quota.to_string());
         trace::record(&command, &dir.path().join("trace"));
         let recording = Self::load(dir);
+        let same = recording.replayed.end.is_same(&Tree::load(&live));
+        if same.is_err() && recording.replayed.cut_short {
+            return Self::make(start, random);
+        }
         // The recorder has missed nothing.
-        recording.replayed.end.is_same(&Tree::load(&live)).unwrap();
+        same.unwrap();
         recording
     }
 

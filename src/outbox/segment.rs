@@ -147,7 +147,9 @@ impl Segment {
         open(dir, cache_bytes)
     }
 
-    /// Opens an existing segment. On damage sled's snapshots are dropped and it is tried once more.
+    /// Opens an existing segment, without sled's snapshots: its log is replayed. A snapshot may know more of a log than a
+    /// power cut or damage left of it. Then what is written next gets places in the log that lie before what the
+    /// snapshot has seen, and at the opening after that sled passes over it.
     ///
     /// # Errors
     /// [`SegmentError`].
@@ -160,15 +162,8 @@ impl Segment {
             }
             Err(error) => return Err(error.into()),
         }
-        remove_snapshots(dir, ".generating")?;
-        match start(dir, cache_bytes) {
-            Err(SegmentError::Damaged(why)) => {
-                tracing::warn!(dir = %dir.display(), why, "damaged; trying without snapshots");
-                remove_snapshots(dir, "")?;
-                start(dir, cache_bytes)
-            }
-            other => other,
-        }
+        remove_snapshots(dir)?;
+        start(dir, cache_bytes)
     }
 
     /// Adds one record; durable only after [`Segment::commit`]. The same record may be added again. `events`: as
@@ -433,12 +428,13 @@ fn sync_files(dir: &Path, skip_empty: bool) -> io::Result<()> {
     Ok(())
 }
 
-fn remove_snapshots(dir: &Path, ending: &str) -> io::Result<()> {
+/// Removes sled's snapshots, whole and unfinished ones; they only save the replay of the log.
+fn remove_snapshots(dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        if name.starts_with("snap.") && name.ends_with(ending) {
+        if name.starts_with("snap.") {
             fs::remove_file(entry.path())?;
         }
     }

@@ -15,6 +15,8 @@ pub struct Replayed {
     pub moments: Vec<usize>,
     /// The directory at the end, as the history has it.
     pub end: Tree,
+    /// The process ended within calls of which nobody knows whether they were carried out.
+    pub cut_short: bool,
 }
 
 struct Open {
@@ -40,7 +42,7 @@ enum Place {
 
 /// `start`: what was in the directory `root` when the trace began.
 pub fn replay(trace: &Path, root: &str, start: Tree) -> Replayed {
-    let (calls, _) = trace::read(trace);
+    let (calls, cut_short) = trace::read(trace);
     let mut ordered: Vec<&Call> = calls.iter().collect();
     // A descriptor is there when its open has ended and gone when its close begins.
     let opens = |call: &Call| {
@@ -61,6 +63,7 @@ pub fn replay(trace: &Path, root: &str, start: Tree) -> Replayed {
             said: Vec::new(),
             moments: Vec::new(),
             end: Tree(Vec::new()),
+            cut_short,
         },
         line: Vec::new(),
     };

@@ -98,21 +98,21 @@ pub fn record(command: &Command, to: &Path) {
     assert!(output.status.success(), "the traced part failed: {errors}");
 }
 
-/// The calls of a trace that succeeded, by their begin, and how many lines it has.
-pub fn read(path: &Path) -> (Vec<Call>, usize) {
+/// The calls of a trace that succeeded, by their begin, and whether the process ended within others: nobody knows whether
+/// those were carried out.
+pub fn read(path: &Path) -> (Vec<Call>, bool) {
     let text = String::from_utf8(fs::read(path).unwrap()).unwrap();
     let mut calls = Vec::new();
     let mut unfinished: HashMap<&str, (usize, &str)> = HashMap::new();
-    let mut lines = 0;
+    let mut cut_short = false;
     for (number, line) in text.lines().enumerate() {
-        lines = number + 1;
         let (process, what) = line.split_once(' ').unwrap();
         let what = what.trim_start();
         if what.starts_with("+++") || what.starts_with("---") {
             continue;
         }
-        // Stopped at its entry by the end of its process: nobody knows which call, and it was never carried out.
         if what.starts_with("???(") && what.ends_with("<detached ...>") {
+            cut_short = true;
             continue;
         }
         if let Some(begun) = what.strip_suffix(" <unfinished ...>") {
@@ -132,7 +132,7 @@ pub fn read(path: &Path) -> (Vec<Call>, usize) {
         calls.extend(call(&whole, begin, number));
     }
     calls.sort_by_key(|call| call.begin);
-    (calls, lines)
+    (calls, cut_short || !unfinished.is_empty())
 }
 
 /// `name(arguments) = result`; `None` for a call that failed.
@@ -243,8 +243,8 @@ fn a_call_that_others_interrupt_is_one_call_with_its_bytes() {
         "8 +++ exited with 0 +++\n",
     );
     file.write_all(text.as_bytes()).unwrap();
-    let (calls, lines) = read(file.path());
-    assert_eq!((calls.len(), lines), (2, 5));
+    let (calls, cut_short) = read(file.path());
+    assert_eq!((calls.len(), cut_short), (2, false));
     assert_eq!((calls[0].begin, calls[0].end), (0, 3));
     assert_eq!(calls[0].text(1), b"a,)\"\\\n\0\x011\xff");
     assert_eq!((calls[0].number(3), calls[0].result), (4096, 9));
@@ -252,4 +252,9 @@ fn a_call_that_others_interrupt_is_one_call_with_its_bytes() {
         (calls[1].name.as_str(), calls[1].begin, calls[1].end),
         ("fsync", 2, 2)
     );
+    for ending in ["9 ???( <detached ...>\n", "9 fsync(3 <unfinished ...>\n"] {
+        file.write_all(ending.as_bytes()).unwrap();
+        let (calls, cut_short) = read(file.path());
+        assert_eq!((calls.len(), cut_short), (2, true));
+    }
 }
