@@ -122,8 +122,8 @@ impl Store {
     fn with_a_loss(mut self) -> Self {
         fs::remove_dir_all(self.dir.path().join("seg-00000003")).unwrap();
         let outbox = open(self.dir.path());
-        let read = read_all(&outbox);
-        for (key, lost) in reported(&read) {
+        let (read, reported) = settle(&outbox, |key| self.settled.contains(key));
+        for (key, lost) in reported {
             assert!(lost, "{key:?}");
             self.settled.insert(key);
         }
@@ -187,9 +187,8 @@ impl Store {
                 "{stream}/{sequence} is used twice"
             );
         }
-        // The reports of what was met while reading are there now, too.
-        let read = read_all(&outbox);
-        let reported = reported(&read);
+        // The reports of what was met while reading come as soon as it is repaired, one after the other.
+        let (read, reported) = settle(&outbox, |key| self.settled.contains(key));
         let mut lost = 0;
         for key in known.keys().filter(|key| !read.contains_key(key)) {
             let told = reported.contains_key(key);
@@ -243,6 +242,30 @@ fn read_all(outbox: &Outbox) -> BTreeMap<Key, Vec<u8>> {
         }
     }
     all
+}
+
+/// Everything that can be read and is reported as gone, once every number is one of them or among what the caller
+/// knows of; as it is when that does not come to pass.
+fn settle(
+    outbox: &Outbox,
+    is_known: impl Fn(&Key) -> bool,
+) -> (BTreeMap<Key, Vec<u8>>, BTreeMap<Key, bool>) {
+    let mut tries = 0;
+    loop {
+        let read = read_all(outbox);
+        let reported = reported(&read);
+        let is_settled =
+            |key: Key| read.contains_key(&key) || reported.contains_key(&key) || is_known(&key);
+        let all = Stream::ALL.into_iter().all(|stream| {
+            let mut numbers = 1..=outbox.stat(stream).last;
+            numbers.all(|number| is_settled((stream, number)))
+        });
+        if all || tries == 500 {
+            return (read, reported);
+        }
+        tries += 1;
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// The numbers reported as gone; true for those that had an event.
