@@ -3,7 +3,9 @@
 //!
 //! A broker that is killed forgets who subscribed, so what it takes before the subscriber is back is lost behind the
 //! uplink's back. After such an end the box gets to the broker only once the subscriber is there; and the broker may
-//! not hold back anything for it (`max_inflight_messages 0`). `FOOTFALL_SEED=n` repeats a run's choices.
+//! not hold back anything for it (`max_inflight_messages 0`). It also takes with it what it had acknowledged and not yet
+//! got through to the subscriber, on a busy machine more than on an idle one: only those events may be missing.
+//! `FOOTFALL_SEED=n` repeats a run's choices.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy spares test functions, not their helpers
 
 #[path = "common/gate.rs"]
@@ -17,6 +19,7 @@ mod scale;
 #[path = "common/uplink_rig.rs"]
 mod uplink_rig;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,11 +28,14 @@ use footfall::clock::{Clock, SystemClock};
 use footfall::event::{Body, DeviceAlarm, Draft, Identity, Sink, Stream};
 use footfall::outbox::{Options, Outbox, Queue};
 use footfall::uplink::LinkState;
+use footfall::uplink::subscriber::Subscriber;
 use gate::Gate;
 use jiff::tz::TimeZone;
 use mosquitto::Mosquitto;
-use uplink_rig::{Link, NAMES, plain, subscriber, until, until_received};
+use uplink_rig::{Link, NAMES, keeping_subscriber, plain, until};
 
+/// Far more than any of it takes.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two lots of events.
 const LOAD_EVERY: Duration = Duration::from_millis(5);
 
@@ -77,7 +83,7 @@ async fn restart_under_load(config: &str, persistent: bool, rounds: usize) {
         return;
     };
     let gate = Gate::start(broker.port()).await;
-    let cloud = subscriber(broker.port(), None).await;
+    let cloud = keeping_subscriber(broker.port()).await;
     let dir = tempfile::tempdir().unwrap();
     let queue = Arc::new(open(dir.path()));
     let mut rig = Link::start(
@@ -99,6 +105,8 @@ async fn restart_under_load(config: &str, persistent: bool, rounds: usize) {
         }
     });
     let mut kills = 0;
+    let mut may_be_lost = BTreeSet::new();
+    let mut taken_before = BTreeSet::new();
     for _ in 0..rounds {
         let taken = rig.status.borrow().counters.events_acked + random.u64(1..1500);
         rig.until("events flow", |status| {
@@ -118,6 +126,17 @@ async fn restart_under_load(config: &str, persistent: bool, rounds: usize) {
             !seen.subscribed
         })
         .await;
+        if forgets {
+            rig.until("disconnected", |status| {
+                status.state != LinkState::Connected
+            })
+            .await;
+        }
+        let taken = acknowledged(&queue);
+        if forgets {
+            may_be_lost.extend(taken.difference(&taken_before));
+        }
+        taken_before = taken;
         broker.run();
         until(&mut cloud.watch(), "subscribed", |seen| seen.subscribed).await;
         gate.set_open(true);
@@ -126,20 +145,31 @@ async fn restart_under_load(config: &str, persistent: bool, rounds: usize) {
     let _ = load.await;
     let pending = || -> u64 { Stream::ALL.iter().map(|s| queue.stat(*s).pending).sum() };
     // The outbox is told after the status is.
-    let acknowledged = async {
+    let delivered = async {
         while pending() > 0 {
             tokio::time::sleep(LOAD_EVERY).await;
         }
     };
-    let acknowledged = tokio::time::timeout(Duration::from_secs(120), acknowledged).await;
-    assert!(acknowledged.is_ok(), "{} wait, seed {seed}", pending());
-    let produced = Stream::ALL
-        .map(|stream| queue.stat(stream).last)
-        .iter()
-        .sum();
-    let seen = until_received(&cloud, produced).await;
-    assert_eq!(seen.report.received(), produced, "seed {seed}");
-    let streams = &seen.report.streams;
+    let delivered = tokio::time::timeout(PATIENCE, delivered).await;
+    assert!(delivered.is_ok(), "{} wait, seed {seed}", pending());
+    let produced = queue.stat(Stream::Alarm).last;
+    let arrived = async {
+        loop {
+            let lost = missing(&cloud, produced);
+            if lost.is_subset(&may_be_lost) {
+                return lost.len();
+            }
+            tokio::time::sleep(LOAD_EVERY * 20).await;
+        }
+    };
+    let lost = tokio::time::timeout(PATIENCE, arrived).await;
+    let lost = lost.unwrap_or_else(|_| {
+        let lost = missing(&cloud, produced);
+        let lost: Vec<_> = lost.difference(&may_be_lost).collect();
+        panic!("seed {seed}: these never arrived: {lost:?}")
+    });
+    let report = cloud.report();
+    let streams = &report.streams;
     assert!(
         streams.iter().all(|stream| stream.conflicts == 0),
         "seed {seed}"
@@ -151,8 +181,28 @@ async fn restart_under_load(config: &str, persistent: bool, rounds: usize) {
         .await;
     let duplicates: u64 = streams.iter().map(|stream| stream.duplicates).sum();
     eprintln!(
-        "{rounds} restarts, {kills} of them kill -9: {produced} events, {duplicates} duplicates; {:?}",
+        "{rounds} restarts, {kills} of them kill -9: {produced} events, {duplicates} duplicates, {lost} of {} lost that \
+         went down with a broker; {:?}",
+        may_be_lost.len(),
         status.counters
     );
     rig.stop().await;
+}
+
+/// The events of which a broker has said that it has them.
+fn acknowledged(queue: &Outbox) -> BTreeSet<u64> {
+    let all = 1..=queue.stat(Stream::Alarm).last;
+    all.filter(|number| queue.is_acked(Stream::Alarm, *number))
+        .collect()
+}
+
+/// The events that the subscriber has never seen.
+fn missing(cloud: &Subscriber, produced: u64) -> BTreeSet<u64> {
+    let mut missing: BTreeSet<u64> = (1..=produced).collect();
+    for event in cloud.events() {
+        let event: serde_json::Value = serde_json::from_str(&event).unwrap();
+        let number = event["sequence"].as_str().unwrap().parse().unwrap();
+        missing.remove(&number);
+    }
+    missing
 }

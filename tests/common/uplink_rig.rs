@@ -149,13 +149,25 @@ pub fn plain(url: String) -> schema::Uplink {
 
 /// A subscriber whose subscription is in place.
 pub async fn subscriber(port: u16, credentials: Option<(&str, &str)>) -> Subscriber {
-    let subscriber = Subscriber::start(Subscription {
+    subscribed(Subscriber::start(subscription(port, credentials))).await
+}
+
+/// The same, and it keeps the events.
+pub async fn keeping_subscriber(port: u16) -> Subscriber {
+    subscribed(Subscriber::start_keeping(subscription(port, None))).await
+}
+
+fn subscription(port: u16, credentials: Option<(&str, &str)>) -> Subscription {
+    Subscription {
         host: "127.0.0.1".into(),
         port,
         base: BASE.into(),
         client_id: "cloud".into(),
         credentials: credentials.map(|(user, password)| (user.into(), password.into())),
-    });
+    }
+}
+
+async fn subscribed(subscriber: Subscriber) -> Subscriber {
     until(&mut subscriber.watch(), "subscribed", |seen| {
         seen.subscribed
     })
