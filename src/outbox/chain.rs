@@ -280,18 +280,20 @@ impl Chain {
         Ok(())
     }
 
-    /// Drops acknowledged segments whole. What is acknowledged is in both slots of the ack file before.
+    /// Drops acknowledged segments whole; true when there are more. What is acknowledged is in both slots of the ack file
+    /// before.
     ///
     /// # Errors
     /// Any I/O error; what could not be dropped is dropped later.
-    pub fn drop_acked(&mut self) -> io::Result<()> {
+    pub fn drop_acked(&mut self) -> io::Result<bool> {
         let droppable = self.shared.state().droppable(self.layout.kept_segments);
         if droppable.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         self.store_acks()?;
         self.store_acks()?;
-        if droppable.len() > DROPPED_AT_ONCE {
+        let is_more = droppable.len() > DROPPED_AT_ONCE;
+        if is_more {
             self.shared.wake.notify_one();
         }
         for ordinal in droppable.into_iter().take(DROPPED_AT_ONCE) {
@@ -306,7 +308,7 @@ impl Chain {
             drop((state, tail));
             layout::remove(&Kind::Deleted.path(&self.layout.dir, ordinal))?;
         }
-        Ok(())
+        Ok(is_more)
     }
 
     /// Closes the cached sealed segment when nobody has read from it since the last call.

@@ -47,6 +47,8 @@ pub struct Writer {
     linger: Duration,
     /// When the ack file was last written, time since boot.
     acks_stored: Duration,
+    /// There may be acknowledged segments that are still there.
+    may_drop: bool,
     /// When the open sealed segment was last looked at, time since boot.
     tail_checked: Duration,
     /// When what is stored was last measured, time since boot.
@@ -86,6 +88,7 @@ impl Writer {
                 .build()?,
             linger,
             acks_stored: now,
+            may_drop: true,
             tail_checked: now,
             measured: now,
             planned: Vec::new(),
@@ -324,11 +327,17 @@ impl Writer {
     fn tend(&mut self) -> Result<(), SegmentError> {
         let now = self.chain.clock.now().boot;
         let unstored = self.chain.shared.state().unstored_acks;
-        if unstored >= ACKS || (unstored > 0 && now.saturating_sub(self.acks_stored) >= TICK) {
+        let is_due =
+            unstored >= ACKS || (unstored > 0 && now.saturating_sub(self.acks_stored) >= TICK);
+        if is_due {
             self.acks_stored = now;
             self.chain.store_acks()?;
         }
-        self.chain.drop_acked()?;
+        // Not at every turn: it looks at every segment, and thousands may wait.
+        if is_due || self.may_drop || self.chain.must_measure || self.chain.space.is_low() {
+            self.may_drop = true;
+            self.may_drop = self.chain.drop_acked()?;
+        }
         if self.chain.must_measure
             || now.saturating_sub(self.measured) >= MEASURE
             || self.chain.space.is_low()
