@@ -333,15 +333,14 @@ impl Writer {
             self.acks_stored = now;
             self.chain.store_acks()?;
         }
+        let is_low = self.chain.space.is_low();
         // Not at every turn: it looks at every segment, and thousands may wait.
-        if is_due || self.may_drop || self.chain.must_measure || self.chain.space.is_low() {
+        if is_due || self.may_drop || self.chain.must_measure || is_low {
+            // Also when it fails.
             self.may_drop = true;
             self.may_drop = self.chain.drop_acked()?;
         }
-        if self.chain.must_measure
-            || now.saturating_sub(self.measured) >= MEASURE
-            || self.chain.space.is_low()
-        {
+        if self.chain.must_measure || now.saturating_sub(self.measured) >= MEASURE || is_low {
             self.measured = now;
             self.chain.must_measure = false;
             self.chain.keep_room()?;
