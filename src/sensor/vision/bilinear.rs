@@ -4,7 +4,7 @@
 //! were trained and published on its pixels, and small detectors feel a difference of one grey level.
 //! Nothing is allocated after [`Bilinear::new`].
 
-use wide::i16x8;
+use wide::{i16x8, i32x8, u8x16, u16x8};
 
 /// Weights are fractions of 2048.
 const ONE: i16 = 2048;
@@ -18,11 +18,27 @@ struct Tap {
     weight: i16,
 }
 
-/// A source row, resized horizontally: three planes, each value times 128.
+/// So many output pixels of a row are worked on at once.
+const BLOCK: usize = 16;
+
+/// The source's part in one output column.
+#[derive(Clone, Copy, Debug)]
+struct Column {
+    /// Of the left one of two neighbouring pixels, bytes from the row's beginning.
+    start: usize,
+    /// Weights of the left and the right one, four times.
+    weights: [i16; 8],
+}
+
+/// [`BLOCK`] pixels of one row, resized horizontally: each vector has red, green, blue and nothing of pixel `i`, and
+/// the same of pixel `i + 8`; values times 128. In this order a transposition makes planes of them.
+type Block = [[u16; 8]; BLOCK / 2];
+
+/// A source row, resized horizontally.
 #[derive(Clone, Debug)]
 struct Line {
     row: Option<usize>,
-    planes: Vec<i16>,
+    blocks: Vec<Block>,
 }
 
 /// Where the result goes: the planes of a tensor, one value per pixel and plane.
@@ -40,7 +56,9 @@ pub struct Target<'a> {
 #[derive(Clone, Debug)]
 pub struct Bilinear {
     source_width: usize,
-    columns: Vec<Tap>,
+    width: usize,
+    /// As many as fill whole blocks; those too many are never written.
+    columns: Vec<[Column; BLOCK]>,
     rows: Vec<Tap>,
     above: Line,
     below: Line,
@@ -50,13 +68,15 @@ impl Bilinear {
     /// Sizes are width and height in pixels; none is 0.
     #[must_use]
     pub fn new(from: (u32, u32), to: (u32, u32)) -> Self {
+        let columns = columns(from.0, to.0);
         let line = Line {
             row: None,
-            planes: vec![0; to.0 as usize * 3],
+            blocks: vec![Block::default(); columns.len()],
         };
         Self {
             source_width: from.0 as usize,
-            columns: taps(from.0, to.0),
+            width: to.0 as usize,
+            columns,
             rows: taps(from.1, to.1),
             above: line.clone(),
             below: line,
@@ -66,12 +86,8 @@ impl Bilinear {
     /// Resizes `rgb` (interleaved, as large as `from` said) into `target`. What does not fit there is
     /// left out.
     pub fn resize(&mut self, rgb: &[u8], target: &mut Target<'_>) {
-        let (pixels, _) = rgb.as_chunks::<3>();
-        let source = |row: usize| {
-            let begin = row * self.source_width;
-            pixels.get(begin..begin + self.source_width).unwrap_or(&[])
-        };
-        let width = self.columns.len();
+        let bytes = self.source_width * 3;
+        let source = |row: usize| rgb.get(row * bytes..(row + 1) * bytes).unwrap_or(&[]);
         (self.above.row, self.below.row) = (None, None);
         for (y, tap) in self.rows.iter().enumerate() {
             // Going down, the lower line of one step is often the upper one of the next.
@@ -81,13 +97,32 @@ impl Bilinear {
             self.above.fill(tap.first, source(tap.first), &self.columns);
             self.below
                 .fill(tap.second, source(tap.second), &self.columns);
-            let planes = self.above.planes.chunks_exact(width);
-            let planes = planes.zip(self.below.planes.chunks_exact(width));
-            for (((above, below), start), affine) in planes.zip(target.start).zip(target.affine) {
-                let begin = start + y * target.stride;
-                if let Some(out) = target.tensor.get_mut(begin..begin + width) {
-                    blend(above, below, tap.weight, affine, out);
-                }
+            let places = target
+                .start
+                .map(|start| start + y * target.stride)
+                .map(|begin| begin..begin + self.width);
+            let Ok([red, green, blue]) = target.tensor.get_disjoint_mut(places) else {
+                continue;
+            };
+            let outs = red
+                .chunks_mut(BLOCK)
+                .zip(green.chunks_mut(BLOCK))
+                .zip(blue.chunks_mut(BLOCK));
+            let blocks = self.above.blocks.iter().zip(&self.below.blocks);
+            for ((above, below), ((red, green), blue)) in blocks.zip(outs) {
+                let [
+                    low_red,
+                    low_green,
+                    low_blue,
+                    _,
+                    high_red,
+                    high_green,
+                    high_blue,
+                    _,
+                ] = blend(above, below, tap.weight);
+                write(low_red, high_red, target.affine[0], red);
+                write(low_green, high_green, target.affine[1], green);
+                write(low_blue, high_blue, target.affine[2], blue);
             }
         }
     }
@@ -95,56 +130,92 @@ impl Bilinear {
 
 impl Line {
     /// Resizes a source row horizontally, unless it is already here.
-    fn fill(&mut self, row: usize, source: &[[u8; 3]], columns: &[Tap]) {
+    fn fill(&mut self, row: usize, source: &[u8], columns: &[[Column; BLOCK]]) {
         if self.row == Some(row) {
             return;
         }
         self.row = Some(row);
-        let (red, rest) = self.planes.split_at_mut(columns.len());
-        let (green, blue) = rest.split_at_mut(columns.len());
-        for (((tap, red), green), blue) in columns.iter().zip(red).zip(green).zip(blue) {
-            let (Some(left), Some(right)) = (source.get(tap.first), source.get(tap.second)) else {
-                return;
-            };
-            let mixed = |channel: usize| {
-                let (left, right) = (i32::from(left[channel]), i32::from(right[channel]));
-                let sum = left * i32::from(ONE) + (right - left) * i32::from(tap.weight);
-                // At most 255 · 2048 / 16 = 32,640.
-                (sum >> 4) as i16
-            };
-            (*red, *green, *blue) = (mixed(0), mixed(1), mixed(2));
+        // A picture of one column: its neighbour is like it.
+        let twice: [u8; 6] = std::array::from_fn(|at| source.get(at % 3).copied().unwrap_or(0));
+        let source = if source.len() == 3 { &twice } else { source };
+        for (block, columns) in self.blocks.iter_mut().zip(columns) {
+            let (left, right) = columns.split_at(BLOCK / 2);
+            for ((out, left), right) in block.iter_mut().zip(left).zip(right) {
+                let (Some(left), Some(right)) = (left.mix(source), right.mix(source)) else {
+                    return;
+                };
+                let [a, b, c, d] = left;
+                let [e, f, g, h] = right;
+                let both =
+                    i16x8::from_i32x8_saturate(i32x8::new([a, b, c, d, e, f, g, h]) >> 4_i32);
+                *out = both.to_array().map(i16::cast_unsigned);
+            }
         }
     }
 }
 
-/// Mixes two lines vertically, rounds to whole grey levels and normalises.
-fn blend(above: &[i16], below: &[i16], weight: i16, affine: (f32, f32), out: &mut [f32]) {
-    let (upper, lower) = (i16x8::splat(ONE - weight), i16x8::splat(weight));
-    let mix = |above: [i16; 8], below: [i16; 8]| {
-        // The upper 16 bits of each product are four times the grey level.
-        let above = i16x8::new(above).mul_keep_high(upper);
-        let below = i16x8::new(below).mul_keep_high(lower);
-        ((above + below + i16x8::splat(2)) >> 2_u32).to_array()
-    };
-    let normal = |grey: i16| f32::from(grey) * affine.0 + affine.1;
-    let (above, above_rest) = above.as_chunks::<8>();
-    let (below, below_rest) = below.as_chunks::<8>();
-    let (out, out_rest) = out.as_chunks_mut::<8>();
-    for ((above, below), out) in above.iter().zip(below).zip(out) {
-        *out = mix(*above, *below).map(normal);
+impl Column {
+    /// Red, green and blue here, times 2048, and a number that means nothing.
+    #[inline]
+    fn mix(&self, source: &[u8]) -> Option<[i32; 4]> {
+        let two: &[u8; 6] = source.get(self.start..)?.first_chunk()?;
+        let [r, g, b, s, h, c] = *two;
+        let left = u32::from_le_bytes([r, g, b, s]);
+        let right = u32::from_le_bytes([b, s, h, c]) >> 8;
+        let bytes = |pixel: u32| u8x16::new(u128::from(pixel).to_le_bytes());
+        let pairs = i16x8::from_u8x16_low(u8x16::unpack_low(bytes(left), bytes(right)));
+        Some(pairs.dot(i16x8::new(self.weights)).to_array())
     }
-    let padded = |rest: &[i16]| {
-        let mut eight = [0; 8];
-        eight
-            .iter_mut()
-            .zip(rest)
-            .for_each(|(to, from)| *to = *from);
-        eight
-    };
-    let rest = mix(padded(above_rest), padded(below_rest));
-    for (out, grey) in out_rest.iter_mut().zip(rest) {
-        *out = normal(grey);
+}
+
+/// Mixes two lines vertically and rounds to whole grey levels: red, green, blue and nothing of the first eight pixels,
+/// then of the other eight.
+#[inline]
+fn blend(above: &Block, below: &Block, weight: i16) -> [u16x8; 8] {
+    let (upper, lower) = ((ONE - weight).cast_unsigned(), weight.cast_unsigned());
+    let (upper, lower) = (u16x8::splat(upper), u16x8::splat(lower));
+    // The upper 16 bits of each product are four times the grey level.
+    let mixed = std::array::from_fn(|at| {
+        let above = u16x8::new(above[at]).mul_keep_high(upper);
+        let below = u16x8::new(below[at]).mul_keep_high(lower);
+        (above + below + u16x8::splat(2)) >> 2_u32
+    });
+    u16x8::transpose(mixed)
+}
+
+/// Normalises a block of one plane; `out` may be shorter than it.
+#[inline]
+fn write(low: u16x8, high: u16x8, (factor, offset): (f32, f32), out: &mut [f32]) {
+    let normal = |grey: u16| f32::from(grey) * factor + offset;
+    let (low, high) = (low.to_array().map(normal), high.to_array().map(normal));
+    if let Some(out) = out.first_chunk_mut::<BLOCK>() {
+        out[..8].copy_from_slice(&low);
+        out[8..].copy_from_slice(&high);
+    } else {
+        for (out, value) in out.iter_mut().zip(low.into_iter().chain(high)) {
+            *out = value;
+        }
     }
+}
+
+fn columns(from: u32, to: u32) -> Vec<[Column; BLOCK]> {
+    let taps = taps(from, to);
+    // Where both are the same pixel, at the edges, its neighbour weighs nothing or all.
+    let column = |tap: &Tap| {
+        let left = tap.first.min((from as usize).saturating_sub(2));
+        let weight = if tap.first == tap.second {
+            if left == tap.first { 0 } else { ONE }
+        } else {
+            tap.weight
+        };
+        let pair = [ONE - weight, weight];
+        Column {
+            start: left * 3,
+            weights: std::array::from_fn(|at| pair[at % 2]),
+        }
+    };
+    let block = |taps: &[Tap]| std::array::from_fn(|at| column(&taps[at.min(taps.len() - 1)]));
+    taps.chunks(BLOCK).map(block).collect()
 }
 
 /// The taps of one axis: `from` positions onto `to`.

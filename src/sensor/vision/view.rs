@@ -61,9 +61,9 @@ pub struct View {
 /// A moving area is a person for certain, as far as movement tells.
 const SCORE: f32 = 0.9;
 
-/// While something moves anyway the background is compared and learned this often: five times within the second that the
+/// While something moves anyway the background is compared and learned this often: twice within the second that the
 /// gate stays open after a movement.
-const COMPARE_EVERY: Duration = Duration::from_millis(200);
+const COMPARE_EVERY: Duration = Duration::from_millis(450);
 
 impl View {
     /// `by_motion`: people are what moves ([`View::movers`]).
