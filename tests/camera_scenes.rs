@@ -273,7 +273,7 @@ fn states(pictures: &[RgbImage], change: Change) -> Vec<(u64, CameraState)> {
             at,
             index: 0,
         });
-        let state = monitor.look(at, &small);
+        let state = monitor.look(at, Some(&small));
         if state != before {
             said.push((second, state));
             before = state;

@@ -159,9 +159,9 @@ impl Column {
     #[inline]
     fn mix(&self, source: &[u8]) -> Option<[i32; 4]> {
         let two: &[u8; 6] = source.get(self.start..)?.first_chunk()?;
-        let [r, g, b, s, h, c] = *two;
-        let left = u32::from_le_bytes([r, g, b, s]);
-        let right = u32::from_le_bytes([b, s, h, c]) >> 8;
+        // Two reads of four bytes: the second begins with the left one's blue.
+        let left = u32::from_le_bytes(*two.first_chunk()?);
+        let right = u32::from_le_bytes(*two.last_chunk()?) >> 8;
         let bytes = |pixel: u32| u8x16::new(u128::from(pixel).to_le_bytes());
         let pairs = i16x8::from_u8x16_low(u8x16::unpack_low(bytes(left), bytes(right)));
         Some(pairs.dot(i16x8::new(self.weights)).to_array())

@@ -61,9 +61,9 @@ pub struct View {
 /// A moving area is a person for certain, as far as movement tells.
 const SCORE: f32 = 0.9;
 
-/// While something moves anyway the background is compared and learned this often: twice within the second that the
-/// gate stays open after a movement.
-const COMPARE_EVERY: Duration = Duration::from_millis(450);
+/// While something moves anyway, and where nothing is passed over, the background is compared and learned this often; the
+/// gate closes that much later at most. Behind a closed gate every picture is compared.
+const COMPARE_EVERY: Duration = Duration::from_millis(900);
 
 impl View {
     /// `by_motion`: people are what moves ([`View::movers`]).
@@ -86,11 +86,13 @@ impl View {
     /// Takes the next picture and paints over what must not be seen; returns whether people should be looked for on it.
     pub fn look(&mut self, frame: &mut Frame, tracks: &[Track]) -> bool {
         self.privacy.paint(frame);
-        if self.must_compare(frame.at) {
+        let compare = self.must_compare(frame.at);
+        if compare {
             self.motion = self.background.look(frame);
             self.compared_at = Some(frame.at);
         }
-        self.state = self.monitor.look(frame.at, self.background.small());
+        let small = compare.then(|| self.background.small());
+        self.state = self.monitor.look(frame.at, small);
         let opens = self.gate.opens(frame.at, &self.motion, tracks);
         opens || !self.settings.gate
     }
@@ -99,7 +101,7 @@ impl View {
         let since = self.compared_at.and_then(|then| at.checked_sub(then));
         self.every_picture
             || self.motion.learning
-            || !self.gate.lively(at)
+            || self.settings.gate && !self.gate.lively(at)
             || since.is_none_or(|since| since >= COMPARE_EVERY)
     }
 

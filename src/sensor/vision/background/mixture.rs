@@ -154,7 +154,9 @@ impl Mixture {
         let tables = tones.map(|tone| tone.table());
         for layer in &mut self.layers {
             for (mean, table) in layer.mean.iter_mut().zip(&tables) {
-                for mean in mean {
+                // Hardly any pixel has more than its heaviest Gaussian.
+                let there = mean.iter_mut().zip(&layer.weight);
+                for (mean, _) in there.filter(|(_, weight)| **weight > 0.0) {
                     *mean += table[usize::from(*mean as u8)];
                 }
             }

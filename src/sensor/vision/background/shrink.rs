@@ -16,7 +16,8 @@ pub struct Small {
     /// Size of the large picture.
     of: (u32, u32),
     pub(super) planes: [Vec<f32>; 3],
-    sums: Vec<u32>,
+    /// Of the columns of one row of blocks; 257 rows fit, and a picture with larger blocks has five thousand megapixels.
+    sums: Vec<u16>,
 }
 
 impl Small {
@@ -54,27 +55,29 @@ impl Small {
             self.block = (factor.ceil() as usize).clamp(1, width.min(height));
             (self.width, self.height) = (width / self.block, height / self.block);
             self.planes = std::array::from_fn(|_| vec![0.0; self.width * self.height]);
-            self.sums = vec![0; self.width * 3];
+            self.sums = vec![0; width * 3];
         }
-        let scale = 1.0 / (self.block * self.block) as f32;
         // What does not fill a block at the right and lower edge is left out.
-        let rows = frame.rgb.chunks_exact(width * 3);
-        for (y, row) in rows.take(self.height * self.block).enumerate() {
-            add_row(&mut self.sums, row, self.block);
-            if (y + 1) % self.block == 0 {
-                let start = y / self.block * self.width;
-                let [red, green, blue] = &mut self.planes;
-                let cells = start..start + self.width;
-                let targets = red[cells.clone()]
-                    .iter_mut()
-                    .zip(&mut green[cells.clone()])
-                    .zip(&mut blue[cells]);
-                for (((r, g), b), sum) in targets.zip(self.sums.chunks_exact(3)) {
-                    *r = sum[0] as f32 * scale;
-                    *g = sum[1] as f32 * scale;
-                    *b = sum[2] as f32 * scale;
+        let bands = frame.rgb.chunks_exact(width * 3 * self.block);
+        let [red, green, blue] = &mut self.planes;
+        let out = red
+            .chunks_exact_mut(self.width)
+            .zip(green.chunks_exact_mut(self.width))
+            .zip(blue.chunks_exact_mut(self.width));
+        for (band, ((red, green), blue)) in bands.zip(out) {
+            self.sums.fill(0);
+            for row in band.chunks_exact(width * 3) {
+                for (sum, value) in self.sums.iter_mut().zip(row) {
+                    *sum = sum.saturating_add(u16::from(*value));
                 }
-                self.sums.fill(0);
+            }
+            let out = [red, green, blue];
+            match self.block {
+                // The usual sizes, as numbers that the compiler knows.
+                1 => average(&self.sums, 1, out),
+                2 => average(&self.sums, 2, out),
+                3 => average(&self.sums, 3, out),
+                block => average(&self.sums, block, out),
             }
         }
         true
@@ -89,35 +92,18 @@ impl Small {
     }
 }
 
-/// Adds one row of pixels to the sums of its blocks.
-fn add_row(sums: &mut [u32], row: &[u8], block: usize) {
-    let blocks = row.chunks_exact(block * 3);
-    match block {
-        // The usual sizes, with a loop that the compiler can unroll.
-        1 => add_blocks::<3>(sums, row),
-        2 => add_blocks::<6>(sums, row),
-        3 => add_blocks::<9>(sums, row),
-        _ => {
-            for (sum, pixels) in sums.chunks_exact_mut(3).zip(blocks) {
-                for pixel in pixels.chunks_exact(3) {
-                    sum[0] += u32::from(pixel[0]);
-                    sum[1] += u32::from(pixel[1]);
-                    sum[2] += u32::from(pixel[2]);
-                }
+/// The means of the blocks of one row, given the sums of its columns.
+#[inline(always)]
+fn average(sums: &[u16], block: usize, [red, green, blue]: [&mut [f32]; 3]) {
+    let scale = 1.0 / (block * block) as f32;
+    let cells = red.iter_mut().zip(green).zip(blue);
+    for (((red, green), blue), columns) in cells.zip(sums.chunks_exact(block * 3)) {
+        let mut all = [0; 3];
+        for column in columns.chunks_exact(3) {
+            for (sum, part) in all.iter_mut().zip(column) {
+                *sum += i32::from(*part);
             }
         }
-    }
-}
-
-fn add_blocks<const BYTES: usize>(sums: &mut [u32], row: &[u8]) {
-    let (blocks, _) = row.as_chunks::<BYTES>();
-    for (sum, pixels) in sums.chunks_exact_mut(3).zip(blocks) {
-        let mut add = [0u32; 3];
-        for (at, value) in pixels.iter().enumerate() {
-            add[at % 3] += u32::from(*value);
-        }
-        sum[0] += add[0];
-        sum[1] += add[1];
-        sum[2] += add[2];
+        [*red, *green, *blue] = all.map(|sum| sum as f32 * scale);
     }
 }

@@ -17,7 +17,7 @@ use structure::Structure;
 use super::background::Small;
 use crate::event::CameraState;
 
-/// The scene is looked at this often.
+/// The scene is looked at no more often than this.
 const EVERY: Duration = Duration::from_millis(450);
 /// The scene is gone when this share of its cells is, and back below the other. Measured: a scene that is as it was
 /// loses a fifth at most, also dimmed to 20 %; one turned by eight degrees or moved by a twentieth loses half and more.
@@ -62,13 +62,14 @@ impl Monitor {
     }
 
     /// Takes the next picture, at its time; returns how the camera is doing. Nothing but the states that a picture can
-    /// tell: never lost, never frozen.
-    pub fn look(&mut self, at: Duration, picture: &Small) -> CameraState {
+    /// tell: never lost, never frozen. `None` for a picture that came and was not made small: it counts for the rate.
+    pub fn look(&mut self, at: Duration, picture: Option<&Small>) -> CameraState {
         let fps = self.rate.frame(at);
         let since = |then: Duration| at.checked_sub(then).unwrap_or(Duration::MAX);
-        if self.looked_at.is_some_and(|then| since(then) < EVERY) {
+        let due = self.looked_at.is_none_or(|then| since(then) >= EVERY);
+        let Some(picture) = picture.filter(|_| due) else {
             return self.alarm.state();
-        }
+        };
         let step = self.looked_at.map_or(EVERY, since);
         self.looked_at = Some(at);
         picture.luma(&mut self.luma);

@@ -76,7 +76,7 @@ impl Feed {
                 rgb,
                 ..Frame::default()
             });
-            state = self.monitor.look(self.now, &self.small);
+            state = self.monitor.look(self.now, Some(&self.small));
             if self.said.last().unwrap().1 != state {
                 self.said.push((self.now.as_secs(), state));
             }
@@ -197,11 +197,11 @@ fn a_scene_without_edges_and_pictures_of_any_size_are_no_faults() {
                 ..Frame::default()
             });
             let at = Duration::from_secs(1000 * step as u64 + second);
-            assert_eq!(monitor.look(at, &small), CameraState::Ok);
+            assert_eq!(monitor.look(at, Some(&small)), CameraState::Ok);
         }
     }
     assert_eq!(
-        monitor.look(Duration::ZERO, &Small::default()),
+        monitor.look(Duration::ZERO, Some(&Small::default())),
         CameraState::Ok
     );
 }
