@@ -1,13 +1,18 @@
-//! What happens with a library that is not the ONNX Runtime we need: an error that helps, never a panic.
+//! What happens with a library that is not the ONNX Runtime we need: an error that helps, never a panic; and what the right
+//! one must not do.
 //!
-//! One test, in its own process: a loaded library cannot be unloaded. Needs a C compiler.
+//! Each test in its own process: a loaded library cannot be unloaded. Needs a C compiler.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // a test may
+
+#[path = "common/program.rs"]
+mod program;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use footfall::sensor::vision::{VisionError, runtime};
+use program::{Home, ended, library};
 
 /// The only function the loader looks for; the base it returns holds `GetApi` and `GetVersionString`.
 const FAKE: &str = r#"
@@ -50,6 +55,25 @@ fn a_library_that_does_not_fit_is_an_error_with_what_to_do() {
     let strange = compile("strange.so", "1.99.0").unwrap();
     let text = refusal(&strange);
     assert!(text.contains("interface"), "{text}");
+}
+
+/// The library's releases keep an identifier and their reports there before they send them, except on machines that look
+/// like a test's; the environment of this one is a box's.
+#[test]
+fn the_library_leaves_nothing_behind_that_could_be_sent_to_its_maker() {
+    if !library() {
+        return;
+    }
+    let (home, user) = (Home::new(), tempfile::tempdir().unwrap());
+    let mut command = home.footfall(["model", "verify", "demo-shop.toml"]);
+    command.env_clear().env("HOME", user.path()).env(
+        runtime::LIBRARY_VARIABLE,
+        runtime::load(None).unwrap().path(),
+    );
+    let verified = ended(command);
+    assert_eq!(verified.code, 0, "{verified:?}");
+    let left: Vec<_> = std::fs::read_dir(user.path()).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 fn refusal(library: &Path) -> String {

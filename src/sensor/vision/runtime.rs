@@ -15,6 +15,10 @@ use super::VisionError;
 /// The variable that names the library.
 pub const LIBRARY_VARIABLE: &str = "ORT_DYLIB_PATH";
 
+/// ONNX Runtime's releases report to their maker and keep an identifier of the machine on disk, from 1.29 on under Linux
+/// too, unless this variable has this value before they are loaded. `with_telemetry(false)` comes after the first report.
+pub const NO_TELEMETRY: (&str, &str) = ("ORT_DISABLE_TELEMETRY", "1");
+
 /// Where the package puts the library.
 const SYSTEM_LIBRARY: &str = "/usr/lib/footfall/libonnxruntime.so";
 
@@ -134,6 +138,12 @@ fn shared_library(path: &Path) -> Result<(), String> {
 
 /// Loads the library and makes the environment.
 fn open(path: &Path) -> Result<Environment, String> {
+    let (variable, value) = NO_TELEMETRY;
+    if std::env::var_os(variable).is_none_or(|is| is != value) {
+        return Err(format!(
+            "it would report to its maker: start this program with {variable}={value}"
+        ));
+    }
     // The binding panics when a library has the right function and an unknown interface behind it.
     let opened = catch_unwind(AssertUnwindSafe(|| {
         let environment = ort::init_from(path)
