@@ -1,7 +1,7 @@
 //! Writes frames of synthetic shops and their true boxes, to look at and to train on.
 //!
 //! ```text
-//! cargo run --release --example demo_frames -- DIR FIRST_SEED SEEDS FRAMES_PER_SEED
+//! cargo run --release --example demo_frames -- DIR FIRST_SEED SEEDS FRAMES_PER_SEED [oblique|overhead [day|evening]]
 //! ```
 //!
 //! `DIR/SSSSS-FFFFF.png` are the pictures; `DIR/labels.csv` has one row per person:
@@ -11,7 +11,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use footfall::demo::SyntheticShop;
+use clap::ValueEnum;
+use footfall::demo::{Light, Place, SyntheticShop};
 use footfall::durable;
 use footfall::sensor::camera::{Frame, FrameSource, Next};
 
@@ -20,9 +21,17 @@ const SECONDS: f64 = 60.0;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [directory, first, seeds, frames] = arguments.as_slice() else {
-        anyhow::bail!("usage: demo_frames DIR FIRST_SEED SEEDS FRAMES_PER_SEED");
+    let [directory, first, seeds, frames, seen @ ..] = arguments.as_slice() else {
+        anyhow::bail!("usage: demo_frames DIR FIRST_SEED SEEDS FRAMES_PER_SEED [PLACE [LIGHT]]");
     };
+    let place = seen.first().map(|name| Place::from_str(name, false));
+    let light = seen.get(1).map(|name| Light::from_str(name, false));
+    let place = place.unwrap_or(Ok(Place::default()));
+    let light = light.unwrap_or(Ok(Light::default()));
+    let (place, light) = (
+        place.map_err(anyhow::Error::msg)?,
+        light.map_err(anyhow::Error::msg)?,
+    );
     let directory = Path::new(directory);
     std::fs::create_dir_all(directory)?;
     let (first, seeds): (u64, u64) = (first.parse()?, seeds.parse()?);
@@ -30,7 +39,7 @@ fn main() -> Result<()> {
     let (mut labels, mut list) = (String::new(), String::new());
     let mut frame = Frame::default();
     for seed in first..first + seeds {
-        let mut shop = SyntheticShop::new(seed, SECONDS, 10.0);
+        let mut shop = SyntheticShop::seen(place, light, seed, SECONDS, 10.0);
         for part in 0..per_seed {
             shop.seek((part * 2 + 1) * shop.frames() / (per_seed * 2));
             if shop.next_frame(&mut frame)? == Next::End {

@@ -254,10 +254,11 @@ fn door(script: &Script, end: Duration, moments: &mut Vec<(Duration, Happening)>
 
 #[cfg(test)]
 mod tests {
+    use super::super::scene::Place;
     use super::*;
 
     fn shop(seed: u64) -> (Script, Around) {
-        let script = Script::new(seed, 90.0);
+        let script = Script::new(seed, 90.0, Place::Oblique);
         let around = Around::new(seed, &script, 90.0);
         (script, around)
     }

@@ -49,11 +49,10 @@ struct Decor {
 }
 
 impl Backdrop {
-    /// Casts four rays a pixel.
+    /// Casts four rays a pixel from where the camera hangs.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, view: &View) -> Self {
         let decor = Decor::new(&mut Rng::with_seed(seed ^ 0xbac6_d209));
-        let view = View::shop();
         let pixels = (WIDTH * HEIGHT) as usize;
         let mut backdrop = Self {
             rgb: Vec::with_capacity(pixels * 3),

@@ -7,6 +7,7 @@
 pub mod around;
 pub mod backdrop;
 mod broker;
+mod detector;
 mod devices;
 pub mod figure;
 mod outcome;
@@ -21,6 +22,7 @@ mod source;
 
 pub use outcome::Outcome;
 pub use run::{Options, run};
+pub use scene::{Light, Place};
 pub use shop::{DEFAULT_FPS, DEFAULT_SECONDS, DEFAULT_SEED, SyntheticShop, Truth};
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use fastrand::Rng;
 use super::backdrop::Backdrop;
 use super::figure::{Capsule, Looks, body};
 use super::path::Pose;
-use super::scene::{HEIGHT, View, WALL_Z, WIDTH};
+use super::scene::{HEIGHT, Light, Place, View, WALL_Z, WIDTH};
 use super::script::Script;
 use crate::sensor::camera::Frame;
 use crate::sensor::vision::Rect;
@@ -32,6 +32,7 @@ const NOISE: usize = 1 << 15;
 pub struct Renderer {
     seed: u64,
     view: View,
+    light: Light,
     backdrop: Backdrop,
     looks: Vec<Looks>,
     noise: Vec<i16>,
@@ -59,18 +60,23 @@ struct Standing {
 
 impl Renderer {
     #[must_use]
-    pub fn new(seed: u64, script: &Script) -> Self {
+    pub fn new(seed: u64, script: &Script, place: Place, light: Light) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0x0015_e000);
-        let sigma = 2.0 + 2.5 * rng.f32();
+        let more = match light {
+            Light::Day => 1.0,
+            Light::Evening => 1.6,
+        };
+        let sigma = (2.0 + 2.5 * rng.f32()) * more;
         // The sum of three uniform values is close enough to a sensor's noise.
         let noise = (0..NOISE)
             .map(|_| ((rng.f32() + rng.f32() + rng.f32() - 1.5) * 2.0 * sigma) as i16)
             .collect();
-        let pixels = (WIDTH * HEIGHT) as usize;
+        let (pixels, view) = ((WIDTH * HEIGHT) as usize, View::from(place));
         Self {
             seed,
-            view: View::shop(),
-            backdrop: Backdrop::new(seed),
+            backdrop: Backdrop::new(seed, &view),
+            view,
+            light,
             looks: script
                 .people()
                 .iter()
@@ -306,25 +312,43 @@ impl Renderer {
         let lamps = 0.97 + 0.05 * (t * 0.11 + mood).sin() + 0.006 * (rng.f32() - 0.5);
         let warm = 0.03 * (mood * 1.7).sin();
         let gains = [1.0 + warm, 1.0, 1.0 - warm].map(|tint| (lamps * tint * 256.0) as i32);
-        let sun = ((0.16 + 0.09 * cloud) * 256.0) as i32;
+        let (gains, sun, street) = match self.light {
+            Light::Day => (gains, ((0.16 + 0.09 * cloud) * 256.0) as i32, 256),
+            Light::Evening => (gains.map(|gain| gain * 3 / 4), 0, 64),
+        };
         let width = WIDTH as usize;
         let rows = rgb
             .chunks_exact_mut(width * 3)
-            .zip(self.backdrop.daylight.chunks_exact(width));
-        for (row, daylight) in rows {
+            .zip(self.backdrop.daylight.chunks_exact(width))
+            .zip(self.backdrop.floor.chunks_exact(width))
+            .zip(self.owner.chunks_exact(width));
+        for (((row, daylight), floor), owners) in rows {
             let start = rng.usize(0..NOISE - width * 3);
             let Some(noise) = self.noise.get(start..start + width * 3) else {
                 continue;
             };
-            let places = daylight.iter().zip(noise.chunks_exact(3));
-            for (pixel, (&day, noise)) in row.chunks_exact_mut(3).zip(places) {
+            let places = daylight.iter().zip(floor).zip(owners);
+            let places = places.zip(noise.chunks_exact(3));
+            for (pixel, (((&day, &floor), &owner), noise)) in row.chunks_exact_mut(3).zip(places) {
                 let extra = (i32::from(day) * sun) >> 8;
+                let outside = day > 0 && !floor && !self.is_inside(owner);
+                let share = if outside { street } else { 256 };
                 for ((channel, gain), noise) in pixel.iter_mut().zip(gains).zip(noise) {
-                    let value = ((i32::from(*channel) * (gain + extra)) >> 8) + i32::from(*noise);
+                    let light = ((gain + extra) * share) >> 8;
+                    let value = ((i32::from(*channel) * light) >> 8) + i32::from(*noise);
                     *channel = value.clamp(0, 255) as u8;
                 }
             }
         }
+    }
+}
+
+impl Renderer {
+    /// Whether a pixel's owner is somebody in the shop, whom its lamps light.
+    fn is_inside(&self, owner: u8) -> bool {
+        let who = usize::from(owner).checked_sub(1);
+        let who = who.and_then(|slot| self.people.get(slot));
+        who.is_some_and(|who| who.pose.z < WALL_Z)
     }
 }
 

@@ -16,7 +16,7 @@ use super::devices::Devices;
 use super::outcome::{Moment, Outcome};
 use super::received::Received;
 use super::source::DrivingShop;
-use super::{DEFAULT_FPS, SyntheticShop};
+use super::{DEFAULT_FPS, SyntheticShop, detector};
 use crate::app::{self, Fleet};
 use crate::clock::{Clock, FakeClock, SharedClock, SystemClock};
 use crate::config::schema;
@@ -25,13 +25,7 @@ use crate::outbox::{self, Outbox, Queue};
 use crate::sensor::camera::CameraError;
 use crate::sensor::camera::preview::PreviewCell;
 use crate::sensor::counting::{CountingCamera, Delivery, Live, Periods, Subjects};
-use crate::sensor::vision::VisionError;
-use crate::sensor::vision::count::scene::SceneSettings;
-use crate::sensor::vision::manifest::Manifest;
-use crate::sensor::vision::pipeline::{Pipeline, PipelineSettings};
 use crate::sensor::vision::runtime::{self, Runtime};
-use crate::sensor::vision::session::OnnxDetector;
-use crate::sensor::vision::view::ViewSettings;
 use crate::sensor::{HealthCell, House, Roster, Sensor};
 use crate::status;
 use crate::stop::Stop;
@@ -40,9 +34,6 @@ use crate::system;
 use crate::uplink::subscriber::{Subscriber, Subscription};
 use crate::uplink::{self, Uplink};
 
-/// Our own weights for this one scene, part of the program; see `models/demo-shop.md`.
-const WEIGHTS: &[u8] = include_bytes!("../../models/demo-shop.onnx");
-const MANIFEST: &str = include_str!("../../models/demo-shop.toml");
 const CAMERA: &str = "entrance";
 /// The subscriber and the last batches get this long; loopback needs a blink of it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -247,7 +238,7 @@ fn camera(
             })?;
             Ok(Box::new(shop))
         }),
-        pipeline: Box::new(move || pipeline(&line, &runtime)),
+        pipeline: Box::new(move || detector::pipeline(&line, &runtime)),
         max_fps: None,
         idle_fps: None,
         delivery: Delivery::Each,
@@ -260,21 +251,6 @@ fn camera(
         live: Live::default(),
         preview: PreviewCell::new(vec![preview], Vec::new()),
     }
-}
-
-fn pipeline(line: &schema::Line, runtime: &Runtime) -> Result<Pipeline, VisionError> {
-    let manifest = Manifest::parse(MANIFEST, "models/demo-shop.toml")?;
-    let detector = OnnxDetector::from_bytes(&manifest, WEIGHTS, 1, runtime)?;
-    let settings = PipelineSettings {
-        threshold: manifest.threshold,
-        first_track: 1,
-        view: ViewSettings::default(),
-        scene: SceneSettings {
-            lines: vec![app::line_settings(line)],
-            ..SceneSettings::default()
-        },
-    };
-    Ok(Pipeline::new(Some(Box::new(detector)), settings))
 }
 
 /// Runs the camera on a thread of its own and shows how far it is.

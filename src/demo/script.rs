@@ -9,7 +9,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::path::{Path, Pose};
-use super::scene::{HALF_BAND, LINE_Z, View};
+use super::scene::{HALF_BAND, LINE_Z, Place, View};
 use crate::event::Direction;
 
 /// What a person, or a group of people, comes to do.
@@ -103,9 +103,9 @@ pub struct Script {
 }
 
 impl Script {
-    /// Plays `seconds` of shop. Whoever starts also finishes: the shop is empty at both ends.
+    /// Plays `seconds` of shop, as far as its camera sees the passage. Whoever starts also finishes: the shop is empty at both ends.
     #[must_use]
-    pub fn new(seed: u64, seconds: f32) -> Self {
+    pub fn new(seed: u64, seconds: f32, place: Place) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0x5c41_97d0);
         let mut script = Self {
             people: Vec::new(),
@@ -119,7 +119,7 @@ impl Script {
                 rng.shuffle(&mut deck);
                 deck.pop().unwrap_or(Behaviour::WalkIn)
             });
-            start += script.play(behaviour, start, seconds, &mut rng);
+            start += script.play(behaviour, start, seconds, place, &mut rng);
         }
         script.crossings.sort_by_key(|crossing| crossing.at);
         script
@@ -149,10 +149,17 @@ impl Script {
     }
 
     /// Finds a time and a lane for the group in which nobody walks through anybody, and returns when the next may come.
-    fn play(&mut self, behaviour: Behaviour, start: f32, seconds: f32, rng: &mut Rng) -> f32 {
+    fn play(
+        &mut self,
+        behaviour: Behaviour,
+        start: f32,
+        seconds: f32,
+        place: Place,
+        rng: &mut Rng,
+    ) -> f32 {
         for attempt in 0..60u8 {
             let delay = f32::from(attempt / 6) * 0.7;
-            let group = cast(behaviour, start + delay, rng);
+            let group = cast(behaviour, start + delay, place, rng);
             if group.iter().any(|(p, _)| p.present().1 > seconds - 0.5) {
                 continue;
             }
@@ -188,7 +195,7 @@ fn clears_band(person: &Person, direction: Direction, after: f32) -> Option<f32>
         Direction::In => HALF_BAND,
         Direction::Out => -HALF_BAND,
     };
-    let z = View::shop().depth_at(edge, person.height);
+    let z = View::oblique().depth_at(edge, person.height);
     person.path.passes(z, direction, after)
 }
 
@@ -212,9 +219,14 @@ fn collide(p: &Person, q: &Person) -> bool {
 }
 
 /// The people of one behaviour with the crossings each of them makes.
-fn cast(behaviour: Behaviour, t: f32, rng: &mut Rng) -> Vec<(Person, Vec<Direction>)> {
+fn cast(
+    behaviour: Behaviour,
+    t: f32,
+    place: Place,
+    rng: &mut Rng,
+) -> Vec<(Person, Vec<Direction>)> {
     use Direction::{In, Out};
-    let view = View::shop();
+    let view = View::oblique();
     let between = |rng: &mut Rng, low: f32, high: f32| low + (high - low) * rng.f32();
     let either = |rng: &mut Rng| if rng.bool() { 1.0 } else { -1.0 };
     let height = |rng: &mut Rng| match rng.u8(0..8) {
@@ -222,7 +234,7 @@ fn cast(behaviour: Behaviour, t: f32, rng: &mut Rng) -> Vec<(Person, Vec<Directi
         _ => between(rng, 1.5, 1.95),
     };
     let speed = between(rng, 0.95, 1.5);
-    let lane = between(rng, -1.6, 1.6);
+    let lane = between(rng, -place.lanes(), place.lanes());
     let street = |rng: &mut Rng| {
         let side = either(rng);
         let door = (lane * 0.6).clamp(-1.1, 1.1);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::render::{Renderer, TrueBox};
-use super::scene;
+use super::scene::{self, Light, Place};
 use super::script::{Crossing, Script};
 use crate::config::schema::Line;
 use crate::sensor::camera::{CameraError, Frame, FrameSource, Next};
@@ -29,6 +29,7 @@ pub struct Truth {
 /// A shop that exists only as a seed. The same seed gives the same frames and the same truth.
 #[derive(Debug)]
 pub struct SyntheticShop {
+    place: Place,
     script: Script,
     renderer: Renderer,
     fps: f64,
@@ -37,13 +38,20 @@ pub struct SyntheticShop {
 }
 
 impl SyntheticShop {
-    /// `seconds` of shop, held to 0..=86,400, at `fps` frames per second, held to 1..=60.
+    /// [`SyntheticShop::seen`] by day from the wall.
     #[must_use]
     pub fn new(seed: u64, seconds: f64, fps: f64) -> Self {
+        Self::seen(Place::default(), Light::default(), seed, seconds, fps)
+    }
+
+    /// `seconds` of shop, held to 0..=86,400, at `fps` frames per second, held to 1..=60.
+    #[must_use]
+    pub fn seen(place: Place, light: Light, seed: u64, seconds: f64, fps: f64) -> Self {
         let (seconds, fps) = (held(seconds, 0.0, 86_400.0), held(fps, 1.0, 60.0));
-        let script = Script::new(seed, seconds as f32);
+        let script = Script::new(seed, seconds as f32, place);
         Self {
-            renderer: Renderer::new(seed, &script),
+            renderer: Renderer::new(seed, &script, place, light),
+            place,
             script,
             fps,
             frames: (seconds * fps) as u64,
@@ -65,7 +73,7 @@ impl SyntheticShop {
     /// The counting line, as the config file would say it.
     #[must_use]
     pub fn line(&self) -> Line {
-        scene::line()
+        scene::line(self.place)
     }
 
     /// Who walks through the shop.

@@ -9,7 +9,7 @@ use crate::sensor::vision::Rect;
 
 /// Crossings by feet alone: which side of the band they were last clear of.
 fn recount(script: &Script) -> Vec<(usize, Direction)> {
-    let view = View::shop();
+    let view = View::oblique();
     let mut seen = Vec::new();
     for (index, person) in script.people().iter().enumerate() {
         let (from, until) = person.present();
@@ -45,19 +45,25 @@ fn by_person(script: &Script) -> Vec<(usize, Direction)> {
 #[test]
 fn the_truth_equals_a_recount_of_the_feet_for_many_seeds() {
     for seed in 0..60 {
-        let script = Script::new(seed, 90.0);
-        assert_eq!(by_person(&script), recount(&script), "seed {seed}");
+        for place in [Place::Oblique, Place::Overhead] {
+            let script = Script::new(seed, 90.0, place);
+            assert_eq!(
+                by_person(&script),
+                recount(&script),
+                "seed {seed} {place:?}"
+            );
+        }
     }
 }
 
 /// The same from the boxes of the drawn bodies at 10 frames a second, as a perfect detector would see them.
 #[test]
 fn the_lower_edges_of_perfect_boxes_cross_as_the_truth_says() {
-    let view = View::shop();
+    let view = View::oblique();
     let line_v = view.project([0.0, 0.0, scene::LINE_Z]).v;
     let mut limbs = Vec::new();
     for seed in 0..40 {
-        let script = Script::new(seed, 90.0);
+        let script = Script::new(seed, 90.0, Place::Oblique);
         let mut seen = Vec::new();
         for (index, person) in script.people().iter().enumerate() {
             let looks = figure::Looks::new(person.looks);
@@ -97,9 +103,9 @@ fn the_lower_edges_of_perfect_boxes_cross_as_the_truth_says() {
 
 #[test]
 fn nobody_turns_or_stands_where_a_crossing_would_be_a_matter_of_taste() {
-    let view = View::shop();
+    let view = View::oblique();
     for seed in 0..60 {
-        let script = Script::new(seed, 90.0);
+        let script = Script::new(seed, 90.0, Place::Oblique);
         for (index, person) in script.people().iter().enumerate() {
             let (from, until) = person.present();
             let crossings = script
@@ -149,7 +155,7 @@ fn nobody_turns_or_stands_where_a_crossing_would_be_a_matter_of_taste() {
 
 #[test]
 fn the_default_shop_shows_every_behaviour_and_is_busy_but_not_absurd() {
-    let script = Script::new(DEFAULT_SEED, DEFAULT_SECONDS as f32);
+    let script = Script::new(DEFAULT_SEED, DEFAULT_SECONDS as f32, Place::Oblique);
     let shown: HashSet<_> = script.people().iter().map(|p| p.behaviour).collect();
     assert_eq!(shown.len(), 9, "{shown:?}");
     let (inward, outward) = script.totals();
@@ -163,7 +169,7 @@ fn the_default_shop_shows_every_behaviour_and_is_busy_but_not_absurd() {
 #[test]
 fn the_shop_is_empty_at_both_ends_and_the_truth_lies_within() {
     for seed in 0..30 {
-        let script = Script::new(seed, 60.0);
+        let script = Script::new(seed, 60.0, Place::Oblique);
         for person in script.people() {
             let (from, until) = person.present();
             assert!(from > 0.0 && until < 60.0, "seed {seed}: {from}..{until}");
@@ -172,7 +178,7 @@ fn the_shop_is_empty_at_both_ends_and_the_truth_lies_within() {
         let times: Vec<_> = script.crossings().iter().map(|c| c.at).collect();
         assert!(times.is_sorted(), "seed {seed}");
     }
-    assert!(Script::new(1, 0.0).people().is_empty());
+    assert!(Script::new(1, 0.0, Place::Oblique).people().is_empty());
 }
 
 #[test]

@@ -51,7 +51,7 @@ CARD = """# Model card: {name}
 | Files | `{name}.onnx`, {size:.2f} MB, fp32; `{name}-int8.onnx`, {size8:.2f} MB, int8 (QDQ, one scale per channel); opset 16 |
 | Input | `images` 1×3×{height}×{width}, BGR, 0..=255; normalised inside the graph |
 | Output | `output` 1×{cells}×6, YOLOX's raw layout, strides 8, 16, 32: centre offset, log size, score, 1 |
-| Threshold | {threshold:.2f}, chosen on held-out scenes; boxes over IoU 0.5 are merged |
+| Threshold | {threshold:.2f}, chosen on held-out scenes; boxes over IoU 0.5 are merged{inside} |
 | Licence | MIT OR Apache-2.0 |
 | Made by | `models/training`, size `{run}`: {scenes:,} scenes of seed {seed}, each {passes} times; generator `{generator}` |
 
@@ -88,6 +88,7 @@ decoder = "yolox"
 threshold = {threshold:.2f}
 floor = 0.1
 nms_iou = 0.5
+nms_inside = {inside:.1f}
 view = "{view}"
 
 [classes]
@@ -132,6 +133,7 @@ def main():
             suffix=suffix,
             sha256=hashlib.sha256(source.read_bytes()).hexdigest(),
             threshold=results["threshold"],
+            inside=chosen.inside,
             view=chosen.view,
             width=chosen.width,
             height=chosen.height,
@@ -147,6 +149,7 @@ def main():
         width=chosen.width,
         cells=sum((chosen.height // stride) * (chosen.width // stride) for stride in (8, 16, 32)),
         threshold=results["threshold"],
+        inside=f", and those of which {chosen.inside:.0%} lie in another" if chosen.inside < 1 else "",
         run=arguments.size,
         scenes=chosen.scenes,
         seed=chosen.seed,

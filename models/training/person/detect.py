@@ -17,11 +17,11 @@ def session(path, threads=1):
 class Detector:
     """A model with its way of being fed. `letterbox`: keep the shape and pad at the right and below, else stretch."""
 
-    def __init__(self, path, letterbox, decoder="yolox", nms=0.5):
+    def __init__(self, path, letterbox, decoder="yolox", nms=0.5, inside=1.0):
         self.session = session(path)
         inputs = self.session.get_inputs()[0]
         self.name, (_, _, self.height, self.width) = inputs.name, inputs.shape
-        self.letterbox, self.decoder, self.nms = letterbox, decoder, nms
+        self.letterbox, self.decoder, self.nms, self.inside = letterbox, decoder, nms, inside
 
     def tensor(self, frame):
         height, width = frame.shape[:2]
@@ -44,7 +44,7 @@ class Detector:
         """n x 5, best first: corners in pixels of the frame, clipped to it, and the score."""
         tensor, (sx, sy) = self.tensor(frame)
         decode = fastestdet if self.decoder == "fastestdet" else yolox
-        found = suppress(decode(self.run(tensor), self.height, self.width, floor), self.nms)
+        found = suppress(decode(self.run(tensor), self.height, self.width, floor), self.nms, self.inside)
         height, width = frame.shape[:2]
         found[:, [0, 2]] = (found[:, [0, 2]] * sx).clip(0, width)
         found[:, [1, 3]] = (found[:, [1, 3]] * sy).clip(0, height)
@@ -76,18 +76,25 @@ def fastestdet(output, height, width, floor):
     return numpy.concatenate([corners, score[y, x][:, None]], 1)
 
 
+def common(box, boxes):
+    """Area that one box shares with each of n, its own area, and theirs."""
+    low, high = numpy.maximum(box[:2], boxes[:, :2]), numpy.minimum(box[2:4], boxes[:, 2:4])
+    return (high - low).clip(0).prod(1), (box[2:4] - box[:2]).prod(), (boxes[:, 2:4] - boxes[:, :2]).prod(1)
+
+
 def overlap(box, boxes):
     """IoU of one box with n."""
-    low, high = numpy.maximum(box[:2], boxes[:, :2]), numpy.minimum(box[2:4], boxes[:, 2:4])
-    both = (high - low).clip(0).prod(1)
-    area = (box[2:4] - box[:2]).prod() + (boxes[:, 2:4] - boxes[:, :2]).prod(1)
-    return both / numpy.maximum(area - both, 1e-9)
+    both, one, areas = common(box, boxes)
+    return both / numpy.maximum(one + areas - both, 1e-9)
 
 
-def suppress(found, limit):
+def suppress(found, iou, inside):
+    """Drops what overlaps something stronger by more than `iou`, or of the smaller of both by more than the share `inside`."""
     found = found[numpy.argsort(-found[:, 4], kind="stable")]
     kept = []
     while len(found):
-        kept.append(found[0])
-        found = found[1:][overlap(found[0], found[1:]) <= limit]
+        best, found = found[0], found[1:]
+        kept.append(best)
+        both, one, areas = common(best, found)
+        found = found[(overlap(best, found) <= iou) & (both <= inside * numpy.minimum(one, areas))]
     return numpy.array(kept).reshape(-1, 5)

@@ -89,7 +89,7 @@ def main():
     chosen = recipe(arguments.view, arguments.size)
     letterbox = arguments.view == "oblique"
     own = {"float": arguments.out / "model.onnx", "int8": arguments.out / "model-int8.onnx"}
-    detectors = {name: Detector(path, letterbox) for name, path in own.items()}
+    detectors = {name: Detector(path, letterbox, inside=chosen.inside) for name, path in own.items()}
     scenes = Scenes(arguments.out, chosen, held=True)
     scores = {name: on_scenes(detector, scenes, f"{chosen.name} {name}") for name, detector in detectors.items()}
     threshold = scores["float"].best_threshold()
@@ -108,7 +108,7 @@ def main():
                 detectors[name], thresholds[name] = Detector(path, box, decoder), usual
         before = arguments.shipped and arguments.shipped / f"{chosen.name}.onnx"
         if before and before.exists():
-            detectors["shipped"], thresholds["shipped"] = Detector(before, letterbox), threshold
+            detectors["shipped"], thresholds["shipped"] = Detector(before, letterbox, inside=chosen.inside), threshold
         for clip, found in on_clips(detectors, arguments.view, folder).items():
             results["clips"][clip] = {name: row(score, thresholds[name]) for name, score in found.items()}
     spent = milliseconds(detectors)

@@ -21,6 +21,11 @@ class Recipe:
     def view(self):
         return "overhead" if self.overhead else "oblique"
 
+    @property
+    def inside(self):
+        """Share of a box that may lie inside a stronger one: from above that is a head with its own shoulders."""
+        return 0.8 if self.overhead else 1.0
+
 
 RECIPES = {
     "overhead": Recipe("person-overhead", True, 320, 256, 4100, 70_000, 1_000, 5),

@@ -55,6 +55,9 @@ pub struct Manifest {
     /// Overlap above which the weaker box of the same class is dropped, 0..=1.
     #[serde(default = "nms_iou")]
     pub nms_iou: f32,
+    /// Share of the smaller of two boxes of the same class above which, inside the other, the weaker is dropped, 0..=1.
+    #[serde(default = "nms_inside")]
+    pub nms_inside: f32,
     pub view: View,
     /// The classes worth having, by name, with their index in the model's output.
     pub classes: BTreeMap<String, u16>,
@@ -158,6 +161,10 @@ fn floor() -> f32 {
 
 fn nms_iou() -> f32 {
     0.45
+}
+
+fn nms_inside() -> f32 {
+    1.0
 }
 
 fn pad() -> u8 {

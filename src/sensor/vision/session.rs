@@ -26,7 +26,7 @@ pub struct OnnxDetector {
     /// Indices of the classes worth having.
     wanted: Vec<u16>,
     floor: f32,
-    nms_iou: f32,
+    limits: nms::Limits,
 }
 
 impl OnnxDetector {
@@ -97,7 +97,10 @@ impl OnnxDetector {
             head,
             wanted: manifest.classes.values().copied().collect(),
             floor: manifest.floor,
-            nms_iou: manifest.nms_iou,
+            limits: nms::Limits {
+                iou: manifest.nms_iou,
+                inside: manifest.nms_inside,
+            },
         })
     }
 
@@ -129,7 +132,7 @@ impl Detector for OnnxDetector {
             .read(&outputs, |values| head.decode(values, floor, wanted, out))
             .map_err(VisionError::Inference)?;
         // Before clipping: two people cut by the frame's edge overlap more than they do in the shop.
-        nms::suppress(out, self.nms_iou);
+        nms::suppress(out, self.limits);
         out.retain_mut(|found| match placement.to_frame(found.rect) {
             Some(rect) => {
                 found.rect = rect;

@@ -71,6 +71,11 @@ impl Manifest {
                 "a number from 0 to 1",
             ),
             (
+                unit.contains(&self.nms_inside),
+                "nms_inside",
+                "a number from 0 to 1",
+            ),
+            (
                 !self.classes.is_empty(),
                 "classes",
                 "at least one class, such as person = 0",

@@ -23,6 +23,7 @@ fn error_of(text: &str) -> String {
 fn a_short_manifest_has_the_documented_defaults() {
     let manifest = Manifest::parse(GOOD, "tiny.toml").unwrap();
     assert_eq!((manifest.floor, manifest.nms_iou), (0.1, 0.45));
+    assert_eq!(manifest.nms_inside, 1.0);
     assert_eq!(manifest.input.align, Align::TopLeft);
     assert_eq!(
         (manifest.input.pad, manifest.input.affine(2)),
@@ -74,6 +75,7 @@ fn a_value_out_of_range_is_named_by_its_key() {
         ("0.3", "nan", "threshold"),
         ("0.3", "0.3\nfloor = 0.4", "floor"),
         ("0.3", "0.3\nnms_iou = 1.5", "nms_iou"),
+        ("0.3", "0.3\nnms_inside = -0.1", "nms_inside"),
         ("{ person = 0, dog = 16 }", "{}", "classes"),
         ("= 64", "= 0", "input.width"),
         ("= 32", "= 100000", "input.height"),
