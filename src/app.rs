@@ -22,7 +22,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
-pub use cameras::{classes, line_names, line_settings, pipeline, preview_line};
+pub use cameras::{classes, line_names, line_settings, opener, pipeline, preview_line};
 pub use fleet::Fleet;
 
 use self::cloud::Ways;

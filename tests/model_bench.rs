@@ -112,6 +112,33 @@ fn with_a_recording_it_is_said_how_large_the_model_sees_people() {
         "{people:?}"
     );
 
+    let camera = |id: &str, from: &str| {
+        let config = format!(
+            "[device]\ntenant = \"t\"\nstore = \"s\"\nbox = \"b\"\n\n[[camera]]\nid = \"door\"\n{from}\n\
+             model = \"demo-shop.toml\"\n"
+        );
+        home.put("shop.toml", config.as_bytes());
+        let args = ["model", "bench", "demo-shop.toml", "--frames", "12"];
+        let chosen = ["--config", "shop.toml", "--camera", id];
+        ended(home.footfall(args.iter().chain(&chosen)))
+    };
+    let room = "file = \"room\"\npicture_fps = 60";
+    let installed = camera("door", room);
+    assert_eq!(installed.code, 0, "{installed:?}");
+    assert!(
+        installed.out.contains("pixels long on the model's input"),
+        "{installed:?}"
+    );
+    let unknown = camera("window", room);
+    assert_eq!(unknown.code, 64, "{unknown:?}");
+    assert!(unknown.err.contains("it has: door"), "{unknown:?}");
+    let unplugged = camera("door", "device = \"/dev/v4l/by-id/none\"");
+    assert_eq!(unplugged.code, 69, "{unplugged:?}");
+    assert!(
+        unplugged.err.contains("/dev/v4l/by-id/none"),
+        "{unplugged:?}"
+    );
+
     let gone = bench("gone.mp4");
     assert_eq!(gone.code, 69, "{gone:?}");
     assert!(gone.err.contains("gone.mp4"), "{gone:?}");

@@ -9,6 +9,7 @@ use tracing::warn;
 use crate::clock::SharedClock;
 use crate::config::schema::{self, Config, DetectorKind, Gate};
 use crate::hours::Hours;
+use crate::metric::Counter;
 use crate::sensor::camera::live::Paced;
 use crate::sensor::camera::preview::{PreviewCell, PreviewLine};
 use crate::sensor::camera::rtsp::{self, Rtsp, RtspSpec};
@@ -45,16 +46,17 @@ pub fn pipeline(
     camera: &schema::Camera,
     first_track: u64,
 ) -> Result<(Pipeline, f32), VisionError> {
-    let (detector, usual): (Option<Box<dyn Detector>>, f32) = match camera.detector {
+    let (detector, usual, anchor): (Option<Box<dyn Detector>>, _, _) = match camera.detector {
         DetectorKind::Model => {
             let runtime = runtime::load(config.vision.onnxruntime.as_deref())?;
             let mut manifest = manifest::find(&camera.model, &config.vision.models)?;
             manifest.keep_classes(&camera.classes)?;
             let threads = config.vision.threads.unwrap_or(1);
             let detector = OnnxDetector::load(&manifest, threads, &runtime)?;
-            (Some(Box::new(detector)), manifest.threshold)
+            let usual = manifest.threshold;
+            (Some(Box::new(detector)), usual, manifest.view.anchor())
         }
-        DetectorKind::Motion => (None, MOTION_THRESHOLD),
+        DetectorKind::Motion => (None, MOTION_THRESHOLD, schema::Anchor::default()),
     };
     let threshold = camera.threshold.map_or(usual, |threshold| threshold as f32);
     let settings = PipelineSettings {
@@ -62,7 +64,7 @@ pub fn pipeline(
         first_track,
         view: view_settings(camera),
         scene: SceneSettings {
-            anchor: camera.anchor,
+            anchor: camera.anchor.unwrap_or(anchor),
             lines: camera.line.iter().map(line_settings).collect(),
             zones: camera.zone.iter().map(zone_settings).collect(),
         },
@@ -182,7 +184,7 @@ impl CameraShop {
             id: camera.id.clone(),
             subjects: subjects(config, camera, house),
             house: house.clone(),
-            open: opener(config, camera, &house.clock, &live),
+            open: opener(config, camera, &house.clock, &live.damaged),
             pipeline: Box::new(make),
             max_fps: camera.fps,
             idle_fps: camera.idle_fps,
@@ -279,9 +281,15 @@ pub fn preview_line(line: &schema::Line) -> PreviewLine {
     }
 }
 
-/// Opens what the config names; nothing is touched before the first frame is wanted.
-fn opener(config: &Config, camera: &schema::Camera, clock: &SharedClock, live: &Live) -> Opener {
-    let (camera, clock, damaged) = (camera.clone(), Arc::clone(clock), live.damaged.clone());
+/// Opens what the config names; nothing is touched before the first frame is wanted. `damaged` counts pictures that cannot
+/// be read.
+pub fn opener(
+    config: &Config,
+    camera: &schema::Camera,
+    clock: &SharedClock,
+    damaged: &Counter,
+) -> Opener {
+    let (camera, clock, damaged) = (camera.clone(), Arc::clone(clock), damaged.clone());
     let ffmpeg = config.ffmpeg_of(&camera);
     Box::new(move |stop| {
         let (clock, damaged) = (Arc::clone(&clock), damaged.clone());

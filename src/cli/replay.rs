@@ -204,7 +204,8 @@ pub(super) fn summary(args: &Args) -> anyhow::Result<Summary> {
     })
 }
 
-fn choose<'c>(cameras: &'c [Camera], id: Option<&str>) -> anyhow::Result<&'c Camera> {
+/// The camera with that id, or the only one.
+pub(super) fn choose<'c>(cameras: &'c [Camera], id: Option<&str>) -> anyhow::Result<&'c Camera> {
     let known = || {
         cameras
             .iter()

@@ -306,9 +306,8 @@ pub struct Camera {
     /// Which classes count as a person.
     #[serde(default = "person")]
     pub classes: Vec<String>,
-    /// Point of a person's box that is held against lines.
-    #[serde(default)]
-    pub anchor: Anchor,
+    /// Point of a person's box that is held against lines; absent: the one for the model's view ([`View::anchor`]).
+    pub anchor: Option<Anchor>,
     /// What is painted over before anything looks at the picture.
     #[serde(default)]
     pub mask: Vec<Mask>,

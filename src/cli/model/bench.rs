@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,13 +13,18 @@ use serde::{Deserialize, Serialize};
 
 use super::verdict::{self, Cost, Holds, Sizes};
 use super::{Args, grey_frame, open};
+use crate::app;
 use crate::cli::exit::{self, Failure};
-use crate::clock::{Clock, SystemClock, process_cpu};
+use crate::cli::replay;
+use crate::clock::{Clock, SharedClock, SystemClock, process_cpu};
+use crate::config;
+use crate::metric::Counter;
 use crate::sensor::camera::{self, FileSpec, Frame, FrameSource, Next};
 use crate::sensor::vision::letterbox::Placement;
 use crate::sensor::vision::manifest::{self, Manifest};
 use crate::sensor::vision::session::OnnxDetector;
 use crate::sensor::vision::{Detection, Detector};
+use crate::stop::Stop;
 use crate::system;
 
 /// Pictures before the measurement; the first find cold caches and unmade buffers.
@@ -32,6 +38,16 @@ pub(super) struct BenchArgs {
     /// A recording of the camera that the model is for: how large it sees people, and what decoding costs
     #[arg(long, value_name = "FILE")]
     clip: Option<PathBuf>,
+    /// The camera itself, by its id in the config: how large the model sees people who walk through its picture meanwhile
+    #[arg(long, value_name = "ID", conflicts_with = "clip")]
+    camera: Option<String>,
+    /// The config that has the camera
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/footfall/footfall.toml"
+    )]
+    config: PathBuf,
     /// Pictures to measure, spread over the recording
     #[arg(long, value_name = "N", default_value_t = 200,
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -39,6 +55,13 @@ pub(super) struct BenchArgs {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
+}
+
+impl BenchArgs {
+    /// Whether the pictures are of a place where people may be.
+    const fn sees_people(&self) -> bool {
+        self.clip.is_some() || self.camera.is_some()
+    }
 }
 
 /// One model on this machine.
@@ -89,7 +112,7 @@ pub(super) fn run(args: &Args, bench: &BenchArgs, out: &mut impl Write) -> anyho
         writeln!(out)?;
     } else {
         for measured in &all {
-            print(measured, bench.clip.is_some(), out)?;
+            print(measured, bench.sees_people(), out)?;
         }
     }
     failed.map_or(Ok(()), Err)
@@ -121,6 +144,10 @@ fn apart(args: &Args, bench: &BenchArgs, name: &str) -> anyhow::Result<Vec<Measu
     if let Some(clip) = &bench.clip {
         command.arg("--clip").arg(clip);
     }
+    if let Some(camera) = &bench.camera {
+        command.arg("--camera").arg(camera);
+        command.arg("--config").arg(&bench.config);
+    }
     for dir in &args.models {
         command.arg("--models").arg(dir);
     }
@@ -140,10 +167,11 @@ fn apart(args: &Args, bench: &BenchArgs, name: &str) -> anyhow::Result<Vec<Measu
 }
 
 fn measure(args: &Args, bench: &BenchArgs, model: &str) -> anyhow::Result<Measured> {
-    // The recording first: its faults are found in no time, a model takes a moment to load.
-    let mut pictures = match &bench.clip {
-        Some(clip) => Pictures::clip(clip, bench.frames)?,
-        None => Pictures::grey(),
+    // The pictures first: their faults are found in no time, a model takes a moment to load.
+    let mut pictures = match (&bench.clip, &bench.camera) {
+        (Some(clip), _) => Pictures::clip(clip, bench.frames)?,
+        (None, Some(camera)) => Pictures::camera(&bench.config, camera)?,
+        (None, None) => Pictures::grey(),
     };
     let (manifest, mut detector) = open(args, model)?;
     let mut meter = Meter::new(&manifest);
@@ -167,7 +195,7 @@ fn measure(args: &Args, bench: &BenchArgs, model: &str) -> anyhow::Result<Measur
         cost,
         memory_mb: Some(system::rss_bytes() >> 20).filter(|mb| *mb > 0),
         holds: cost.holds(cores),
-        people: bench.clip.as_ref().and_then(|_| Sizes::of(meter.lengths)),
+        people: Sizes::of(meter.lengths).filter(|_| bench.sees_people()),
     })
 }
 
@@ -204,6 +232,19 @@ impl Pictures {
             frame: Frame::default(),
             source: Some(source),
             step: (total.unwrap_or(0) / u64::from(frames)).max(1),
+            ..Self::grey()
+        })
+    }
+
+    /// The pictures of a camera of the config, as they come.
+    fn camera(config: &Path, id: &str) -> anyhow::Result<Self> {
+        let config = config::load(config)?.config;
+        let camera = replay::choose(&config.camera, Some(id))?;
+        let clock: SharedClock = Arc::new(SystemClock::new(false));
+        let open = app::opener(&config, camera, &clock, &Counter::default());
+        Ok(Self {
+            frame: Frame::default(),
+            source: Some(open(Arc::new(Stop::default()))?),
             ..Self::grey()
         })
     }

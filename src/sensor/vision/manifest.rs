@@ -12,6 +12,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::VisionError;
+use super::count::geometry::Anchor;
 use super::decode::{Decoder, Wish};
 
 /// More directories with manifests and weights, separated by colons.
@@ -143,6 +144,17 @@ pub enum Align {
     #[default]
     TopLeft,
     Center,
+}
+
+impl View {
+    /// The point of a box that is over somebody's feet.
+    #[must_use]
+    pub const fn anchor(self) -> Anchor {
+        match self {
+            Self::Oblique => Anchor::BottomCenter,
+            Self::Overhead => Anchor::Center,
+        }
+    }
 }
 
 /// The view the model was made for.
