@@ -52,7 +52,7 @@ torture: ## the full runs of which `make test` has a share: kills, power cuts, b
 	@scripts/setup --tests
 	$(ENV)
 	$(FIRST_BUILD)
-	FOOTFALL_TORTURE=full cargo nextest run --locked --profile torture --no-capture -E 'binary(/^torture_/) or test(/::model_tests::/)' $(ARGS)
+	FOOTFALL_TORTURE=full cargo nextest run --locked --profile torture --no-capture -E 'binary(/^torture_/) or test(/::model_tests::/) or binary(own_detectors)' $(ARGS)
 
 test-devices: ## cameras for real, twenty minutes: RTSP from GStreamer and VLC, V4L2 in a virtual machine
 	@scripts/setup --tests

@@ -4,8 +4,10 @@
 //! cargo run --release --example demo_frames -- DIR FIRST_SEED SEEDS FRAMES_PER_SEED [oblique|overhead [day|evening]]
 //! ```
 //!
-//! `DIR/SSSSS-FFFFF.png` are the pictures; `DIR/labels.csv` has one row per person:
+//! `DIR/SSSSS-FFFFF.jpg` are the pictures; `DIR/labels.csv` has one row per person:
 //! `file,x0,y0,x1,y1,visible` in pixels and as a share. `DIR/frames.csv` lists all pictures, the empty ones too.
+
+#![allow(clippy::disallowed_methods)] // thousands of pictures that can be drawn again need not survive a power cut
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -15,9 +17,13 @@ use clap::ValueEnum;
 use footfall::demo::{Light, Place, SyntheticShop};
 use footfall::durable;
 use footfall::sensor::camera::{Frame, FrameSource, Next};
+use image::ExtendedColorType;
+use image::codecs::jpeg::JpegEncoder;
 
 /// Seconds of shop that the frames of one seed are spread over.
 const SECONDS: f64 = 60.0;
+/// Of the JPEGs, percent.
+const QUALITY: u8 = 92;
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -45,15 +51,16 @@ fn main() -> Result<()> {
             if shop.next_frame(&mut frame)? == Next::End {
                 break;
             }
-            let name = format!("{seed:05}-{:05}.png", frame.index);
-            image::save_buffer(
-                directory.join(&name),
+            let name = format!("{seed:05}-{:05}.jpg", frame.index);
+            let mut jpeg = Vec::new();
+            JpegEncoder::new_with_quality(&mut jpeg, QUALITY).encode(
                 &frame.rgb,
                 frame.width,
                 frame.height,
-                image::ExtendedColorType::Rgb8,
-            )
-            .with_context(|| format!("writing {name}"))?;
+                ExtendedColorType::Rgb8,
+            )?;
+            std::fs::write(directory.join(&name), jpeg)
+                .with_context(|| format!("writing {name}"))?;
             writeln!(list, "{name}")?;
             for person in shop.boxes() {
                 let rect = person.rect;

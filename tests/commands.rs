@@ -335,7 +335,7 @@ async fn a_patch_of_the_config_is_checked_applied_kept_and_put_aside_when_it_no_
     let Some(broker) = Mosquitto::start("") else {
         return;
     };
-    let model = Path::new(ROOT).join("models/demo-shop.toml");
+    let model = Path::new(ROOT).join("models/person-oblique-int8.toml");
     let camera = |id: &str| {
         format!(
             "[[camera]]\nid = \"{id}\"\nfile = \"missing\"\nmodel = {model:?}\n\

@@ -254,7 +254,7 @@ fn camera() -> String {
     }
     format!(
         "[[camera]]\nid = \"door\"\nrtsp = \"rtsp://127.0.0.1:9/live?key=query-token-93b\"\nusername = \"url-user-Xy7\"\n\
-         password_file = \"camera.password\"\nmodel = \"{ROOT}/models/demo-shop.toml\"\n"
+         password_file = \"camera.password\"\nmodel = \"{ROOT}/models/person-oblique-int8.toml\"\n"
     )
 }
 

@@ -31,7 +31,7 @@ async fn counting(broker: &Mosquitto) -> Option<(Shop, Operator, Value)> {
         eprintln!("SKIPPED: {why}");
         return None;
     }
-    let model = Path::new(ROOT).join("models/demo-shop.toml");
+    let model = Path::new(ROOT).join("models/person-oblique-int8.toml");
     let line = SyntheticShop::new(1, 1.0, 10.0).line();
     let more = format!(
         "probation_s = {PROBATION_S}\n[[camera]]\nid = \"door\"\nfile = \"shop\"\nrepeat = true\npicture_fps = 10.0\n\

@@ -37,7 +37,7 @@ impl ShopBox {
         let dir = tempfile::tempdir().unwrap();
         let page = free_port();
         record(&dir.path().join("shop"));
-        let model = Path::new(ROOT).join("models/demo-shop.toml");
+        let model = Path::new(ROOT).join("models/person-oblique-int8.toml");
         let line = SyntheticShop::new(1, 1.0, 10.0).line();
         put(
             &dir.path().join("footfall.toml"),

@@ -23,12 +23,12 @@ const NOT_THERE: &str = r#"
 [[camera]]
 id = "usb"
 device = "/dev/v4l/by-id/no-such-camera"
-model = "demo-shop.toml"
+model = "person-oblique-int8.toml"
 
 [[camera]]
 id = "ip"
 rtsp = "rtsp://127.0.0.1:9/stream"
-model = "demo-shop.toml"
+model = "person-oblique-int8.toml"
 
 [[wifi]]
 id = "shop"

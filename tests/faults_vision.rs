@@ -39,7 +39,7 @@ fn a_library_that_is_missing_or_another_one_is_named_and_nothing_starts() {
             with_config(&home, "check", &config),
             with_config(&home, "run", &config),
             replay(&home, &config, &home.path("clip")),
-            home.footfall(["model", "verify", "demo-shop.toml"]),
+            home.footfall(["model", "verify", "person-oblique-int8.toml"]),
             home.footfall(["demo"]),
         ] {
             let mut command = command;
@@ -91,7 +91,7 @@ fn a_model_that_is_missing_is_unavailable_and_one_that_does_not_fit_is_bad_data(
         return;
     }
     let home = Home::new();
-    let manifest = std::fs::read_to_string(home.path("demo-shop.toml")).unwrap();
+    let manifest = std::fs::read_to_string(home.path("person-oblique-int8.toml")).unwrap();
     let put = |name: &str, from: &str, to: &str| {
         assert!(manifest.contains(from), "{name}");
         home.put(name, manifest.replace(from, to).as_bytes())
@@ -102,7 +102,7 @@ fn a_model_that_is_missing_is_unavailable_and_one_that_does_not_fit_is_bad_data(
             .map(|byte| format!("{byte:02x}"))
             .collect::<String>()
     };
-    let weights = std::fs::read(home.path("demo-shop.onnx")).unwrap();
+    let weights = std::fs::read(home.path("person-oblique-int8.onnx")).unwrap();
     let original = sum(&weights);
 
     let mut flipped = weights.clone();
@@ -111,7 +111,10 @@ fn a_model_that_is_missing_is_unavailable_and_one_that_does_not_fit_is_bad_data(
     home.put("note.onnx", b"no model at all\n");
     home.put("cut.onnx", &weights[..weights.len() / 2]);
     let file = |name: &str| format!("file = \"{name}\"");
-    let (own, own_sum) = (file("demo-shop.onnx"), format!("sha256 = \"{original}\""));
+    let (own, own_sum) = (
+        file("person-oblique-int8.onnx"),
+        format!("sha256 = \"{original}\""),
+    );
     let other = |name: &str, file_name: &str| {
         let bytes = std::fs::read(home.path(file_name)).unwrap();
         let text = manifest
@@ -145,7 +148,7 @@ fn a_model_that_is_missing_is_unavailable_and_one_that_does_not_fit_is_bad_data(
             gone,
             UNAVAILABLE,
             vec![
-                "demo-shop",
+                "person-oblique-int8",
                 "gone.onnx",
                 "get gone.onnx from",
                 "FOOTFALL_MODELS",
@@ -181,9 +184,9 @@ fn a_model_that_is_missing_is_unavailable_and_one_that_does_not_fit_is_bad_data(
         ),
         (
             "size",
-            put("size.toml", "width = 256", "width = 320"),
+            put("size.toml", "width = 480", "width = 512"),
             DATA,
-            vec!["input.width: 320, the model takes 256", "size.toml"],
+            vec!["input.width: 512, the model takes 480", "size.toml"],
         ),
         (
             "class",
@@ -217,7 +220,7 @@ fn a_model_that_is_missing_is_unavailable_and_one_that_does_not_fit_is_bad_data(
         ),
     ];
     for (name, model, code, words) in cases {
-        let good = format!("{}", home.path("demo-shop.toml").display());
+        let good = format!("{}", home.path("person-oblique-int8.toml").display());
         let config = home.config("model.toml", &good, shown(&model));
         assert_fault(
             name,

@@ -16,13 +16,21 @@ fn models_are_measured_and_it_is_said_what_the_box_can_hold() {
         return;
     }
     let home = Home::new();
-    let manifest = std::fs::read_to_string(home.path("demo-shop.toml")).unwrap();
+    let manifest = std::fs::read_to_string(home.path("person-oblique-int8.toml")).unwrap();
     home.put(
         "broken.toml",
-        manifest.replace("demo-shop.onnx", "gone.onnx").as_bytes(),
+        manifest
+            .replace("person-oblique-int8.onnx", "gone.onnx")
+            .as_bytes(),
     );
     let bench = |more: &[&str]| {
-        let args = ["model", "bench", "--frames", "3", "demo-shop.toml"];
+        let args = [
+            "model",
+            "bench",
+            "--frames",
+            "3",
+            "person-oblique-int8.toml",
+        ];
         ended(home.footfall(args.iter().chain(more)))
     };
 
@@ -31,19 +39,19 @@ fn models_are_measured_and_it_is_said_what_the_box_can_hold() {
     assert!(
         plain
             .out
-            .contains("demo-shop: 3 pictures of 1280×720 on 1 thread"),
+            .contains("person-oblique-int8: 3 pictures of 1280×720 on 1 thread"),
         "{plain:?}"
     );
     assert!(plain.out.contains("pictures a second"), "{plain:?}");
 
-    let two = bench(&["./demo-shop.toml", "--threads", "2", "--json"]);
+    let two = bench(&["./person-oblique-int8.toml", "--threads", "2", "--json"]);
     assert_eq!(two.code, 0, "{two:?}");
     let json: Value = serde_json::from_str(&two.out).unwrap();
     assert_eq!(json.as_array().map(Vec::len), Some(2), "{json}");
     let first = &json[0];
     assert_eq!(
         (&first["model"], &first["threads"]),
-        (&"demo-shop".into(), &2.into())
+        (&"person-oblique-int8".into(), &2.into())
     );
     for number in ["median_ms", "p95_ms", "cpu_ms", "memory_mb"] {
         assert!(first[number].as_f64() > Some(0.0), "{number} of {first}");
@@ -54,7 +62,10 @@ fn models_are_measured_and_it_is_said_what_the_box_can_hold() {
     let broken = bench(&["broken.toml"]);
     assert_eq!(broken.code, 69, "{broken:?}");
     assert!(broken.err.contains("get gone.onnx from"), "{broken:?}");
-    assert!(broken.out.contains("demo-shop: 3 pictures"), "{broken:?}");
+    assert!(
+        broken.out.contains("person-oblique-int8: 3 pictures"),
+        "{broken:?}"
+    );
 }
 
 #[test]
@@ -67,7 +78,7 @@ fn with_a_recording_it_is_said_how_large_the_model_sees_people() {
         let args = [
             "model",
             "bench",
-            "demo-shop.toml",
+            "person-oblique-int8.toml",
             "--frames",
             "12",
             "--clip",
@@ -115,10 +126,16 @@ fn with_a_recording_it_is_said_how_large_the_model_sees_people() {
     let camera = |id: &str, from: &str| {
         let config = format!(
             "[device]\ntenant = \"t\"\nstore = \"s\"\nbox = \"b\"\n\n[[camera]]\nid = \"door\"\n{from}\n\
-             model = \"demo-shop.toml\"\n"
+             model = \"person-oblique-int8.toml\"\n"
         );
         home.put("shop.toml", config.as_bytes());
-        let args = ["model", "bench", "demo-shop.toml", "--frames", "12"];
+        let args = [
+            "model",
+            "bench",
+            "person-oblique-int8.toml",
+            "--frames",
+            "12",
+        ];
         let chosen = ["--config", "shop.toml", "--camera", id];
         ended(home.footfall(args.iter().chain(&chosen)))
     };

@@ -65,7 +65,7 @@ fn the_library_leaves_nothing_behind_that_could_be_sent_to_its_maker() {
         return;
     }
     let (home, user) = (Home::new(), tempfile::tempdir().unwrap());
-    let mut command = home.footfall(["model", "verify", "demo-shop.toml"]);
+    let mut command = home.footfall(["model", "verify", "person-oblique-int8.toml"]);
     command.env_clear().env("HOME", user.path()).env(
         runtime::LIBRARY_VARIABLE,
         runtime::load(None).unwrap().path(),

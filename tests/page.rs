@@ -313,7 +313,7 @@ fn what_no_browser_sends_is_refused_and_the_page_goes_on() {
 #[test]
 fn the_metrics_are_what_prometheus_reads_and_the_api_is_what_its_description_says() {
     let home = Home::new();
-    let camera = "[[camera]]\nid = \"back\"\nfile = \"nowhere.mp4\"\nmodel = \"demo-shop.toml\"\n\
+    let camera = "[[camera]]\nid = \"back\"\nfile = \"nowhere.mp4\"\nmodel = \"person-oblique-int8.toml\"\n\
                   [[camera.line]]\nid = \"yard\"\npoints = [[0.5, 1.0], [0.5, 0.0]]\n";
     if !library() {
         return;

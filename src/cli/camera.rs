@@ -142,7 +142,7 @@ fn toml_lines(camera: &Plugged, chosen: &Listed, number: usize, fps: u32) -> Vec
         format!("size = [{width}, {height}]"),
         format!("format = \"{}\"", chosen.format.name()),
         format!("fps = {fps}"),
-        "model = \"yolox-nano-416\"".to_owned(),
+        "model = \"person-oblique\"".to_owned(),
     ]
 }
 

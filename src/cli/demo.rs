@@ -13,6 +13,12 @@ pub struct Args {
     /// Another shop: other people, another day
     #[arg(long, value_name = "N", default_value_t = demo::DEFAULT_SEED)]
     seed: u64,
+    /// Where the camera hangs
+    #[arg(long, value_enum, value_name = "PLACE", default_value_t)]
+    camera: demo::Place,
+    /// What lights the shop
+    #[arg(long, value_enum, value_name = "LIGHT", default_value_t)]
+    light: demo::Light,
     /// Keep the page open afterwards, until Ctrl-C
     #[arg(long)]
     keep_open: bool,
@@ -30,6 +36,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let options = demo::Options {
         seconds: args.seconds,
         seed: args.seed,
+        place: args.camera,
+        light: args.light,
         keep_open: args.keep_open,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -254,7 +254,7 @@ fn camera(key: &str, camera: &Camera, faults: &mut Faulty<'_, '_>) {
     if camera.model.is_empty() && camera.detector == DetectorKind::Model {
         faults.add(
             &format!("{key}.model"),
-            "expected a model's name, such as \"yolox-nano-416\", or the path of a manifest",
+            "expected a model's name, such as \"person-oblique\", or the path of a manifest",
         );
     }
     if camera.classes.is_empty() {

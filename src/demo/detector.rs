@@ -1,5 +1,6 @@
 //! What looks for people in the synthetic shop: our own weights, which are part of the program.
 
+use super::scene::Place;
 use crate::app;
 use crate::config::schema::Line;
 use crate::sensor::vision::VisionError;
@@ -10,23 +11,37 @@ use crate::sensor::vision::runtime::Runtime;
 use crate::sensor::vision::session::OnnxDetector;
 use crate::sensor::vision::view::ViewSettings;
 
-/// For a camera on the wall, by day; see `models/demo-shop.md`.
-const WEIGHTS: &[u8] = include_bytes!("../../models/demo-shop.onnx");
-const MANIFEST: &str = include_str!("../../models/demo-shop.toml");
+/// Weights, manifest and its name of the detector for a camera in that place.
+const fn weights(place: Place) -> (&'static [u8], &'static str, &'static str) {
+    match place {
+        Place::Oblique => (
+            include_bytes!("../../models/person-oblique-int8.onnx"),
+            include_str!("../../models/person-oblique-int8.toml"),
+            "models/person-oblique-int8.toml",
+        ),
+        Place::Overhead => (
+            include_bytes!("../../models/person-overhead-int8.onnx"),
+            include_str!("../../models/person-overhead-int8.toml"),
+            "models/person-overhead-int8.toml",
+        ),
+    }
+}
 
-/// Detector, tracker and one line, as the daemon would be set up for the shop's camera.
+/// Detector, tracker and one line, as the daemon would be set up for a camera in that place.
 ///
 /// # Errors
 /// [`VisionError`] where the library refuses the weights.
-pub fn pipeline(line: &Line, runtime: &Runtime) -> Result<Pipeline, VisionError> {
-    let manifest = Manifest::parse(MANIFEST, "models/demo-shop.toml")?;
-    let detector = OnnxDetector::from_bytes(&manifest, WEIGHTS, 1, runtime)?;
+pub fn pipeline(place: Place, line: &Line, runtime: &Runtime) -> Result<Pipeline, VisionError> {
+    let (weights, manifest, name) = weights(place);
+    let manifest = Manifest::parse(manifest, name)?;
+    let detector = OnnxDetector::from_bytes(&manifest, weights, 1, runtime)?;
     let settings = PipelineSettings {
         threshold: manifest.threshold,
         first_track: 1,
         view: ViewSettings::default(),
         scene: SceneSettings {
             lines: vec![app::line_settings(line)],
+            anchor: manifest.view.anchor(),
             ..SceneSettings::default()
         },
     };

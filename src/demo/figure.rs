@@ -1,5 +1,7 @@
 //! A walking person as a bundle of tapered capsules in the room. Pure and seeded.
 
+use std::cell::Cell;
+
 use fastrand::Rng;
 
 use super::backdrop::{Colour, hsv};
@@ -14,6 +16,8 @@ pub struct Capsule {
     /// Radius at either end, metres.
     pub radii: (f32, f32),
     pub colour: Colour,
+    /// Part of head or torso: what is left of somebody who is seen from above.
+    pub core: bool,
 }
 
 /// What somebody looks like.
@@ -89,12 +93,14 @@ pub fn body(pose: &Pose, height: f32, looks: &Looks, limbs: &mut Vec<Capsule>) {
             pose.z - right * fx + front * fz,
         ]
     };
+    let core = Cell::new(false);
     let mut limb = |from: [f32; 3], to: [f32; 3], radii: (f32, f32), colour: Colour| {
         limbs.push(Capsule {
             from,
             to,
             radii,
             colour,
+            core: core.get(),
         });
     };
     let (swing, bend) = (pose.phase.sin() * pose.stride, pose.phase.cos());
@@ -141,6 +147,7 @@ pub fn body(pose: &Pose, height: f32, looks: &Looks, limbs: &mut Vec<Capsule>) {
             looks.bottom,
         );
     }
+    core.set(true);
     let (waist, chest, shoulder) = (up(0.56), up(0.73), up(0.80));
     limb(
         place(-0.07 * wide, up(0.52), 0.0),
@@ -164,6 +171,7 @@ pub fn body(pose: &Pose, height: f32, looks: &Looks, limbs: &mut Vec<Capsule>) {
         (0.072 * size, 0.072 * size),
         looks.top,
     );
+    core.set(false);
     for side in [1.0, -1.0] {
         let angle = -0.5 * swing * side + 0.05;
         let (upper, lower) = (0.165 * height, 0.15 * height);
@@ -206,6 +214,7 @@ pub fn body(pose: &Pose, height: f32, looks: &Looks, limbs: &mut Vec<Capsule>) {
             backpack,
         );
     }
+    core.set(true);
     let (skull, crown) = (0.088 * head, height + lift - 0.098 * head);
     limb(
         place(0.0, shoulder, 0.0),
@@ -233,6 +242,7 @@ pub fn body(pose: &Pose, height: f32, looks: &Looks, limbs: &mut Vec<Capsule>) {
             looks.hair,
         );
     }
+    core.set(false);
     if let Some(hat) = looks.hat {
         limb(
             place(0.0, crown + 0.012 * head, -0.005),

@@ -20,7 +20,8 @@ pub mod script;
 mod shop;
 mod source;
 
-pub use outcome::Outcome;
+pub use detector::pipeline;
+pub use outcome::{Moment, Outcome, match_crossings};
 pub use run::{Options, run};
 pub use scene::{Light, Place};
 pub use shop::{DEFAULT_FPS, DEFAULT_SECONDS, DEFAULT_SEED, SyntheticShop, Truth};

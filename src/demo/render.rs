@@ -18,7 +18,7 @@ use crate::sensor::vision::Rect;
 pub struct TrueBox {
     /// Index into [`Script::people`].
     pub person: usize,
-    /// The whole body with its hidden parts, clipped to the frame, pixels.
+    /// The whole body with its hidden parts, from the ceiling head and torso only; clipped to the frame, pixels.
     pub rect: Rect,
     /// Share of the body that is neither hidden nor outside the frame, 0..=1.
     pub visible: f32,
@@ -31,6 +31,7 @@ const NOISE: usize = 1 << 15;
 #[derive(Debug)]
 pub struct Renderer {
     seed: u64,
+    place: Place,
     view: View,
     light: Light,
     backdrop: Backdrop,
@@ -52,7 +53,7 @@ struct Standing {
     person: usize,
     pose: Pose,
     height: f32,
-    /// Extent of the whole body, unclipped.
+    /// Extent of what the box holds, unclipped.
     extent: Rect,
     pixels: u32,
     visible: u32,
@@ -74,6 +75,7 @@ impl Renderer {
         let (pixels, view) = ((WIDTH * HEIGHT) as usize, View::from(place));
         Self {
             seed,
+            place,
             backdrop: Backdrop::new(seed, &view),
             view,
             light,
@@ -227,10 +229,12 @@ impl Renderer {
             x1: (a.u + ra).max(b.u + rb),
             y1: (a.v + ra).max(b.v + rb),
         };
-        extent.x0 = extent.x0.min(bounds.x0);
-        extent.y0 = extent.y0.min(bounds.y0);
-        extent.x1 = extent.x1.max(bounds.x1);
-        extent.y1 = extent.y1.max(bounds.y1);
+        if limb.core || self.place == Place::Oblique {
+            extent.x0 = extent.x0.min(bounds.x0);
+            extent.y0 = extent.y0.min(bounds.y0);
+            extent.x1 = extent.x1.max(bounds.x1);
+            extent.y1 = extent.y1.max(bounds.y1);
+        }
         let column = |u: f32| u.clamp(0.0, WIDTH as f32) as usize;
         let (left, right) = (column(bounds.x0 - 1.0), column(bounds.x1 + 2.0));
         let row = |v: f32| v.clamp(0.0, HEIGHT as f32) as usize;

@@ -15,6 +15,7 @@ use super::broker::Broker;
 use super::devices::Devices;
 use super::outcome::{Moment, Outcome};
 use super::received::Received;
+use super::scene::{Light, Place};
 use super::source::DrivingShop;
 use super::{DEFAULT_FPS, SyntheticShop, detector};
 use crate::app::{self, Fleet};
@@ -43,6 +44,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Options {
     pub seconds: f64,
     pub seed: u64,
+    pub place: Place,
+    pub light: Light,
     /// Keep the page open afterwards until Ctrl-C.
     pub keep_open: bool,
 }
@@ -112,7 +115,13 @@ pub async fn run(options: &Options) -> anyhow::Result<Outcome> {
         .run(stopped),
     );
 
-    let shop = SyntheticShop::new(options.seed, options.seconds, DEFAULT_FPS);
+    let shop = SyntheticShop::seen(
+        options.place,
+        options.light,
+        options.seed,
+        options.seconds,
+        DEFAULT_FPS,
+    );
     let truth: Vec<Moment> = shop
         .truth()
         .crossings
@@ -216,7 +225,7 @@ fn camera(
     house: &House,
     clock: &Arc<FakeClock>,
 ) -> CountingCamera {
-    let line = shop.line();
+    let (line, place) = (shop.line(), shop.place());
     let names = vec![app::line_names(&line)];
     let preview = app::preview_line(&line);
     let runtime = Arc::clone(runtime);
@@ -238,7 +247,7 @@ fn camera(
             })?;
             Ok(Box::new(shop))
         }),
-        pipeline: Box::new(move || detector::pipeline(&line, &runtime)),
+        pipeline: Box::new(move || detector::pipeline(place, &line, &runtime)),
         max_fps: None,
         idle_fps: None,
         delivery: Delivery::Each,

@@ -76,6 +76,12 @@ impl SyntheticShop {
         scene::line(self.place)
     }
 
+    /// Where its camera hangs.
+    #[must_use]
+    pub const fn place(&self) -> Place {
+        self.place
+    }
+
     /// Who walks through the shop.
     #[must_use]
     pub fn script(&self) -> &Script {

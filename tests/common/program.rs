@@ -37,7 +37,7 @@ impl Home {
             let name = format!("clip/{number}.png");
             picture.save(home.path(&name)).unwrap();
         }
-        for name in ["demo-shop.toml", "demo-shop.onnx"] {
+        for name in ["person-oblique-int8.toml", "person-oblique-int8.onnx"] {
             let shipped = Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("models")
                 .join(name);
@@ -81,6 +81,26 @@ impl Home {
     }
 }
 
+/// Where manifests and the weights of the test data are, for `FOOTFALL_MODELS`.
+pub fn models(data: &Path) -> String {
+    let manifests = concat!(env!("CARGO_MANIFEST_DIR"), "/models");
+    format!("{manifests}:{}", data.join("models").display())
+}
+
+/// An example config as it is, but with another model and the threshold that suits its recording; `to`: where it is written.
+pub fn example(config: &str, model: &str, threshold: Option<f64>, to: &Path) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("firmware-config/examples");
+    let text = std::fs::read_to_string(path.join(config)).unwrap();
+    let own = "model = \"person-oblique\"";
+    assert!(text.contains(own), "{config}");
+    let threshold = threshold.map_or(String::new(), |value| format!("\nthreshold = {value:?}"));
+    let other = format!("model = \"{model}\"{threshold}");
+    let text = text
+        .replace(own, &other)
+        .replace("min_moving_share = 0.4", "");
+    footfall::durable::write(to, text.as_bytes()).unwrap();
+}
+
 /// The program, silent but for faults.
 pub fn footfall<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_footfall"));
@@ -121,7 +141,7 @@ threads = 1
 [[camera]]
 id = "entrance"
 file = "{dir}/clip"
-model = "{dir}/demo-shop.toml"
+model = "{dir}/person-oblique-int8.toml"
 
 [[camera.line]]
 id = "door"

@@ -144,7 +144,7 @@ pub fn shop_camera(home: &Home) -> String {
     recording::record(&home.path("shop"));
     let line = SyntheticShop::new(1, 1.0, 10.0).line();
     format!(
-        "[[camera]]\nid = \"door\"\nfile = \"shop\"\nrepeat = true\npicture_fps = 20.0\nmodel = \"demo-shop.toml\"\n\
+        "[[camera]]\nid = \"door\"\nfile = \"shop\"\nrepeat = true\npicture_fps = 20.0\nmodel = \"person-oblique-int8.toml\"\n\
          [[camera.line]]\nid = \"line\"\npoints = {:?}\nleft = \"street\"\nright = \"shop\"\n",
         line.points
     )

@@ -7,26 +7,42 @@ import cv2
 import numpy
 import torch
 
+from recipes import PAD
+
 PEOPLE = 24
-PAD = 114  # what the daemon fills the rest of a letterboxed frame with
 INSIDE = 0.45  # people of whom less is left after moving are ignored
 SMALLEST = 6.0
 
 
-def batch(recipe, scenes, number):
-    """Frames batch x 3 x height x width, 0..255, and people batch x PEOPLE x 5 (see scene/compose.py; -1 for nobody)."""
-    a_pass, first = divmod(number * recipe.batch, len(scenes) // recipe.batch * recipe.batch)
-    order = numpy.random.default_rng([recipe.seed, 1, a_pass]).permutation(len(scenes))[first : first + recipe.batch]
+def batch(recipe, sets, number):
+    """Frames batch x 3 x height x width, 0..255, and people batch x PEOPLE x 5 (see scene/compose.py; -1 for nobody).
+
+    `sets`: of every kind of scene, by its name, all there are.
+    """
     rng = numpy.random.default_rng([recipe.seed, 2, number])
     frames = numpy.empty((recipe.batch, recipe.height, recipe.width, 3), numpy.float32)
     people = numpy.full((recipe.batch, PEOPLE, 5), -1.0, numpy.float32)
-    for k, index in enumerate(order):
+    for k, (scenes, index) in enumerate(chosen(recipe, sets, number)):
         image = cv2.imdecode(scenes.jpegs[index], cv2.IMREAD_COLOR)
         image, boxes = move(rng, recipe, image, scenes.boxes[index].copy())
         frames[k] = colour(rng, image)
         boxes = boxes[:PEOPLE]
         people[k, : len(boxes)] = boxes
     return torch.from_numpy(frames).permute(0, 3, 1, 2), torch.from_numpy(people)
+
+
+def chosen(recipe, sets, number):
+    """The batch's scenes: first all of the recipe's own in some order, again and again; later any of all kinds."""
+    own = sets["scenes"]
+    if number < recipe.pure:
+        a_pass, first = divmod(number * recipe.batch, len(own) // recipe.batch * recipe.batch)
+        order = numpy.random.default_rng([recipe.seed, 1, a_pass]).permutation(len(own))
+        return [(own, index) for index in order[first : first + recipe.batch]]
+    rng = numpy.random.default_rng([recipe.seed, 3, number])
+    kinds = [own, *(sets[late.name] for late in recipe.late)]
+    shares = [late.share for late in recipe.late]
+    picks = [kinds[kind] for kind in rng.choice(len(kinds), recipe.batch, p=[1 - sum(shares), *shares])]
+    return [(scenes, rng.integers(len(scenes))) for scenes in picks]
 
 
 def move(rng, recipe, image, boxes):

@@ -53,18 +53,27 @@ CARD = """# Model card: {name}
 | Output | `output` 1×{cells}×6, YOLOX's raw layout, strides 8, 16, 32: centre offset, log size, score, 1 |
 | Threshold | {threshold:.2f}, chosen on held-out scenes; boxes over IoU 0.5 are merged{inside} |
 | Licence | MIT OR Apache-2.0 |
-| Made by | `models/training`, size `{run}`: {scenes:,} scenes of seed {seed}, each {passes} times; generator `{generator}` |
+| Made by | `models/training`, size `{run}`: {steps:,} steps of {batch} frames; generator `{generator}` |
 
 ## Data
 
-Procedural scenes alone (`models/training/person/scene`): no photograph, no person and no other model had a part in it. Held-out
-scenes have seed {held}. Recordings are for these numbers only; neither weights nor thresholds were chosen on them.
+Drawn scenes alone (`models/training/person/scene`): no photograph, no person and no other model had a part in it.
+
+| scenes | how many | seed | share of the frames, first and later |
+|---|---|---|---|
+{data}
+
+`held` is never trained on: thresholds and int8 ranges are from there. No recording was trained on and no threshold fitted to one. What
+earlier weights got wrong on them did say which kinds of scenes were missing.
 
 ## Numbers
 
-`float` and `int8` are these weights. A box counts as found at IoU {matches}. Frames of nobody are those known to be empty.
+`float` and `int8` are these weights, `baseline_…` earlier ones of ours, the others public models. A box counts as found at IoU {matches}. Frames of nobody are those known to be empty.
 
 {table}
+
+The loss of the whole run, step by step: `{name}-training.csv`. `make -C models/training table` measures all of this anew, and the
+counts that come of it.
 
 Time: median of one inference on one thread of a server processor, ONNX Runtime, in turns; only the ratio says something about
 another machine. ARM was not measured.
@@ -100,6 +109,20 @@ height = {height}
 colour = "bgr"
 {feed}
 """
+
+
+def data(chosen):
+    """Lines of text: what it was trained on."""
+    late = {each.name: each.share for each in chosen.late}
+    for name, (count, seed) in chosen.sets.items():
+        share = {"held": "–", "scenes": f"1, then {1 - sum(late.values()):.2f}"}.get(name) or f"0, then {late[name]:.2f}"
+        yield f"| {name} | {count:,} | {seed} | {share} |"
+
+
+def log(path):
+    """Of every step the last line: what came after the last checkpoint was trained again after a stop."""
+    lines = dict(line.split(",") for line in path.read_text().split())
+    return "".join(f"{step},{loss}\n" for step, loss in sorted(lines.items(), key=lambda line: int(line[0])))
 
 
 def refusal(results, others):
@@ -151,10 +174,9 @@ def main():
         threshold=results["threshold"],
         inside=f", and those of which {chosen.inside:.0%} lie in another" if chosen.inside < 1 else "",
         run=arguments.size,
-        scenes=chosen.scenes,
-        seed=chosen.seed,
-        held=chosen.seed + 1,
-        passes=chosen.passes,
+        steps=chosen.steps,
+        batch=chosen.batch,
+        data="\n".join(data(chosen)),
         generator=(arguments.out / "generator").read_text(),
         matches="0.5 on scenes and 0.3 on koba_bus" if chosen.overhead else "0.5",
         table="\n".join(table(results)),
@@ -162,6 +184,7 @@ def main():
         not_=prose["not"],
     )
     (arguments.models / f"{name}.md").write_text(card)
+    (arguments.models / f"{name}-training.csv").write_text("step,loss\n" + log(arguments.out / "log.csv"))
     print(f"{name}: in {arguments.models}")
 
 

@@ -1,9 +1,11 @@
 """Measures the trained weights and others beside them: held-out scenes, labelled recordings, time.
 
-    python3 evaluate.py overhead|oblique OUT [--size full|pilot|tiny] [--shipped ../..]
+    python3 evaluate.py overhead|oblique OUT [--size full|pilot|tiny] [--shipped MODELS]
+    python3 evaluate.py overhead|oblique OUT --of MODELS
 
 Prints a table and writes OUT/results.json, of which card.py makes the model card. The default threshold is chosen on the
-held-out scenes; recordings (FOOTFALL_DATA) are only ever looked at.
+held-out scenes; recordings (FOOTFALL_DATA) are only ever looked at. `--of`: the table alone, of weights that have been put in
+place, with the threshold of their manifest.
 """
 
 import json
@@ -22,8 +24,9 @@ from score import Score
 
 # File, view ("" for any), fed by letterbox, decoder, its usual threshold.
 OTHERS = (
-    ("baseline_overhead_320x256", "overhead", False, "yolox", 0.45),
-    ("baseline_oblique_480x352", "oblique", True, "yolox", 0.45),
+    ("baseline_overhead_320x256", "", False, "yolox", 0.45),
+    ("baseline_oblique_480x352", "", True, "yolox", 0.45),
+    ("baseline_oblique_384x288", "", True, "yolox", 0.45),
     ("yolox_nano_416", "", True, "yolox", 0.5),
     ("kazuhito_person_rpi", "", True, "yolox", 0.5),
     ("FastestDet", "", False, "fastestdet", 0.65),
@@ -70,6 +73,11 @@ def milliseconds(detectors):
     return {name: float(numpy.median(each[5:])) for name, each in spent.items()}
 
 
+def manifest_threshold(stem):
+    lines = stem.with_suffix(".toml").read_text().split("\n")
+    return float(next(line for line in lines if line.startswith("threshold")).split("=")[1])
+
+
 def row(score, threshold):
     recall, precision = score.at(threshold)
     return {
@@ -85,14 +93,19 @@ def row(score, threshold):
 
 
 def main():
-    arguments = arguments_of(__doc__, ("--shipped", dict(type=pathlib.Path, help="folder of weights to be compared with, from an earlier run")))
+    arguments = arguments_of(
+        __doc__,
+        ("--shipped", dict(type=pathlib.Path, metavar="MODELS", help="folder of weights to be compared with, from an earlier run")),
+        ("--of", dict(type=pathlib.Path, metavar="MODELS", help="judge the weights in this folder, not those in OUT")),
+    )
     chosen = recipe(arguments.view, arguments.size)
     letterbox = arguments.view == "oblique"
-    own = {"float": arguments.out / "model.onnx", "int8": arguments.out / "model-int8.onnx"}
+    stem = arguments.of / chosen.name if arguments.of else arguments.out / "model"
+    own = {name: stem.with_name(f"{stem.name}{suffix}.onnx") for name, suffix in (("float", ""), ("int8", "-int8"))}
     detectors = {name: Detector(path, letterbox, inside=chosen.inside) for name, path in own.items()}
-    scenes = Scenes(arguments.out, chosen, held=True)
+    scenes = Scenes(arguments.out, chosen, "held")
     scores = {name: on_scenes(detector, scenes, f"{chosen.name} {name}") for name, detector in detectors.items()}
-    threshold = scores["float"].best_threshold()
+    threshold = manifest_threshold(stem) if arguments.of else scores["float"].best_threshold()
     thresholds = dict.fromkeys(own, threshold)
     results = {
         "name": chosen.name,
@@ -114,7 +127,8 @@ def main():
     spent = milliseconds(detectors)
     results["milliseconds"] = spent
     results["reference"] = REFERENCE if REFERENCE in spent else None
-    (arguments.out / "results.json").write_text(json.dumps(results, indent=1))
+    if not arguments.of:
+        (arguments.out / "results.json").write_text(json.dumps(results, indent=1))
     print("\n".join(table(results)))
 
 
@@ -134,7 +148,7 @@ def table(results):
     yield "|---|---|---|"
     spent, reference = results["milliseconds"], results["reference"]
     for name, each in spent.items():
-        yield f"| {name} | {each:.1f} | {f'{each / spent[reference]:.2f}' if reference else '–'} |"
+        yield f"| {name} | {each:.2f} | {f'{each / spent[reference]:.2f}' if reference else '–'} |"
 
 
 if __name__ == "__main__":

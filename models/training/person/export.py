@@ -15,8 +15,15 @@ from yolox import Exported
 OPSET = 16
 
 
+def folded(net):
+    """The same network, but the first convolution's weights take the scaling: one pass over the picture less."""
+    net.stem[0].weight.data *= net.scale
+    net.scale = 1
+    return net
+
+
 def export(net, chosen, path):
-    exported = Exported(copy.deepcopy(net).eval().to(memory_format=torch.contiguous_format))
+    exported = Exported(folded(copy.deepcopy(net).eval().to(memory_format=torch.contiguous_format)))
     # Newer versions of torch trace in another way unless told not to, and know no opset below 18 then.
     old = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
     torch.onnx.export(

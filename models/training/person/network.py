@@ -26,6 +26,7 @@ class Detector(nn.Module):
 
     def __init__(self):
         super().__init__()
+        self.scale = 1 / 64  # of grey levels, before the stem; see export.folded
         self.stem = conv(3, STEM, 6, 4)
         self.down8 = stage(STEM, STAGES[0], 1)
         self.down16 = stage(STAGES[0], STAGES[1], 2)
@@ -45,7 +46,8 @@ class Detector(nn.Module):
             output.bias.data = torch.tensor([0.5, 0.5, 1.0, 1.2, -4.0])
 
     def forward(self, x):
-        x = self.stem((x - 114.0) * (1.0 / 64.0))
+        x = x - 114.0
+        x = self.stem(x if self.scale == 1 else x * self.scale)
         c8 = self.down8(x)
         c16 = self.down16(c8)
         c32 = self.down32(c16)

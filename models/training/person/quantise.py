@@ -83,7 +83,7 @@ def main():
     arguments = arguments_of(__doc__)
     logging.disable(logging.WARNING)  # advice for other kinds of network
     chosen = recipe(arguments.view, arguments.size)
-    pictures = Pictures(Scenes(arguments.out, chosen, held=True), chosen.name)
+    pictures = Pictures(Scenes(arguments.out, chosen, "held"), chosen.name)
     quantise(arguments.out / "model.onnx", arguments.out / "model-int8.onnx", pictures)
 
 

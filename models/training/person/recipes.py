@@ -5,21 +5,51 @@ import dataclasses
 import pathlib
 
 
+PAD = 114  # what the daemon fills the rest of a letterboxed frame with
+PURE = 0.7  # of the training is on the recipe's own scenes alone
+SEEDS = ("scenes", "held", "street", "shop")
+
+
+@dataclasses.dataclass(frozen=True)
+class Late:
+    """Scenes of another kind that are mixed in when the rest is learnt: what a detector meets there must not undo it."""
+
+    name: str
+    scenes: int
+    share: float  # of the frames from then on
+
+
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     name: str
     overhead: bool  # view from the ceiling; the box is head and torso, else the whole body
     width: int  # of the network's input
     height: int
-    seed: int  # of the training scenes; the seed after it is held out
+    seed: int  # of the training scenes; those after it are for the others of SEEDS
     scenes: int
     held: int  # scenes never trained on: calibration of the threshold and of int8
-    passes: int  # how often each scene is seen in training, every time changed a little
+    passes: int  # how many times as many frames as scenes are trained on, every one changed a little
+    late: tuple  # of Late
     batch: int = 24
 
     @property
     def view(self):
         return "overhead" if self.overhead else "oblique"
+
+    @property
+    def steps(self):
+        return self.passes * (self.scenes // self.batch)
+
+    @property
+    def pure(self):
+        """The step from which on `late` scenes are mixed in."""
+        return int(self.steps * PURE) if self.late else self.steps
+
+    @property
+    def sets(self):
+        """Of each kind of scene: name, how many, and the seed that they follow from."""
+        kinds = [("scenes", self.scenes), ("held", self.held), *((late.name, late.scenes) for late in self.late)]
+        return {name: (count, self.seed + SEEDS.index(name)) for name, count in kinds}
 
     @property
     def inside(self):
@@ -28,8 +58,10 @@ class Recipe:
 
 
 RECIPES = {
-    "overhead": Recipe("person-overhead", True, 320, 256, 4100, 70_000, 1_000, 5),
-    "oblique": Recipe("person-oblique", False, 480, 352, 4200, 60_000, 1_000, 4),
+    "overhead": Recipe("person-overhead", True, 320, 256, 4100, 70_000, 1_000, 5, (Late("shop", 4_000, 0.25),)),
+    "oblique": Recipe(
+        "person-oblique", False, 480, 352, 4200, 60_000, 1_000, 4, (Late("street", 8_000, 0.35), Late("shop", 3_000, 0.15))
+    ),
 }
 
 
@@ -40,11 +72,12 @@ def recipe(view, size="full"):
     """`pilot`: a tenth, to see whether a change is worth the whole; `tiny`: a minute, for tests, good for nothing else."""
     full = RECIPES[view]
     if size == "pilot":
-        return dataclasses.replace(full, scenes=8_000, held=500)
+        late = tuple(dataclasses.replace(each, scenes=each.scenes // 4) for each in full.late)
+        return dataclasses.replace(full, scenes=8_000, held=500, late=late)
     if size == "tiny":
-        return dataclasses.replace(
-            full, name=f"{full.name}-tiny", width=160, height=128, scenes=240, held=60, passes=4, batch=12
-        )
+        name = f"{full.name}-tiny"
+        late = (Late("street", 60, 0.5),)  # the shop needs the Rust program
+        return dataclasses.replace(full, name=name, width=160, height=128, scenes=240, held=60, passes=4, batch=12, late=late)
     return full
 
 

@@ -1,8 +1,8 @@
 """Renders a recipe's scenes into shards on disk, once; what is there is left alone.
 
-    python3 scenes.py overhead|oblique OUT [--size full|pilot|tiny] [--workers 1]
+    python3 scenes.py overhead|oblique OUT [--size full|pilot|tiny] [--workers 1] [--only KIND]
 
-A shard holds the JPEGs and boxes of up to SHARD scenes. It does not depend on who renders it, or beside what.
+A shard holds the JPEGs and boxes of up to SHARD scenes of one kind. It does not depend on who renders it, or beside what.
 """
 
 import hashlib
@@ -14,47 +14,48 @@ import sys
 import cv2
 import numpy
 
+import shop
 from progress import Progress
-from recipes import arguments_of, recipe
-from scene.compose import picture
+from recipes import SEEDS, arguments_of, recipe
+from scene import compose, street
 
 SHARD = 500
 
 
-def path(out, held, number):
-    return pathlib.Path(out) / f"{'held' if held else 'scenes'}-{number:04}.npz"
+def path(out, kind, number):
+    return pathlib.Path(out) / f"{kind}-{number:04}.npz"
 
 
-def wanted(recipe_, held):
+def wanted(total):
     """First index and size of every shard."""
-    total = recipe_.held if held else recipe_.scenes
     return [(first, min(SHARD, total - first)) for first in range(0, total, SHARD)]
 
 
 def render(job):
-    target, recipe_, seed, first, size = job
-    jpegs, counts, boxes = [], [], []
-    for index in range(first, first + size):
-        jpeg, found = picture(recipe_, seed, index)
-        jpegs.append(jpeg)
-        counts.append(len(found))
-        boxes.append(found)
+    target, kind, recipe_, seed, first, size = job
+    if kind == "shop":
+        found = shop.pictures(recipe_, seed, first, size)
+    else:
+        picture = street.picture if kind == "street" else compose.picture
+        found = [picture(recipe_, seed, index) for index in range(first, first + size)]
+    jpegs, boxes = zip(*found)
     partial = target.with_suffix(".partial.npz")
     numpy.savez(
         partial,
         bytes=numpy.concatenate(jpegs),
         lengths=numpy.array([len(jpeg) for jpeg in jpegs], numpy.int64),
         boxes=numpy.concatenate(boxes),
-        counts=numpy.array(counts, numpy.int64),
+        counts=numpy.array([len(each) for each in boxes], numpy.int64),
     )
     os.replace(partial, target)
     return size
 
 
 def fingerprint(recipe_):
-    """Of everything that decides what scenes look like: the generator's source, the recipe, OpenCV's version."""
+    """Of everything that decides what scenes look like: the generators' sources, the recipe, OpenCV's version."""
     digest = hashlib.sha256(f"{recipe_.width} {recipe_.height} {recipe_.seed} {cv2.__version__}".encode())
-    for source in sorted((pathlib.Path(__file__).parent / "scene").glob("*.py")):
+    here = pathlib.Path(__file__).parent
+    for source in [*sorted((here / "scene").glob("*.py")), *(shop.SOURCES if "shop" in recipe_.sets else [])]:
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -69,12 +70,12 @@ def same_generator(out, recipe_):
 
 
 class Scenes:
-    """All shards of a recipe in memory, still as JPEG."""
+    """All shards of one kind in memory, still as JPEG."""
 
-    def __init__(self, out, recipe_, held):
+    def __init__(self, out, recipe_, kind):
         self.jpegs, self.boxes = [], []
-        for number, _ in enumerate(wanted(recipe_, held)):
-            with numpy.load(path(out, held, number)) as shard:
+        for number, _ in enumerate(wanted(recipe_.sets[kind][0])):
+            with numpy.load(path(out, kind, number)) as shard:
                 ends = numpy.cumsum(shard["lengths"])
                 self.jpegs += numpy.split(shard["bytes"], ends[:-1])
                 self.boxes += numpy.split(shard["boxes"], numpy.cumsum(shard["counts"])[:-1])
@@ -84,19 +85,24 @@ class Scenes:
 
 
 def main():
-    arguments = arguments_of(__doc__, ("--workers", dict(type=int, default=1)))
+    arguments = arguments_of(
+        __doc__,
+        ("--workers", dict(type=int, default=1)),
+        ("--only", dict(metavar="KIND", choices=SEEDS, help="of all kinds only this: held is enough to evaluate")),
+    )
     chosen = recipe(arguments.view, arguments.size)
     arguments.out.mkdir(parents=True, exist_ok=True)
     same_generator(arguments.out, chosen)
-    jobs, done = [], 0
-    for held in (True, False):
-        for number, (first, size) in enumerate(wanted(chosen, held)):
-            target = path(arguments.out, held, number)
+    jobs, done, total = [], 0, 0
+    for kind, (count, seed) in chosen.sets.items():
+        for number, (first, size) in enumerate(wanted(count)) if arguments.only in (None, kind) else ():
+            target = path(arguments.out, kind, number)
+            total += size
             if target.exists():
                 done += size
             else:
-                jobs.append((target, chosen, chosen.seed + held, first, size))
-    say = Progress(f"{chosen.name}: scenes", chosen.scenes + chosen.held, done)
+                jobs.append((target, kind, chosen, seed, first, size))
+    say = Progress(f"{chosen.name}: scenes", total, done)
     with multiprocessing.get_context("spawn").Pool(arguments.workers) as pool:
         for size in pool.imap_unordered(render, jobs):
             done += size

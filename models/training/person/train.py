@@ -85,8 +85,8 @@ def main():
     torch.set_num_threads(arguments.threads)
     torch.use_deterministic_algorithms(True)
     chosen = recipe(arguments.view, arguments.size)
-    scenes = Scenes(arguments.out, chosen, held=False)
-    steps = chosen.passes * (len(scenes) // chosen.batch)
+    sets = {kind: Scenes(arguments.out, chosen, kind) for kind in chosen.sets if kind != "held"}
+    steps = chosen.steps
     cells = grid(chosen.height, chosen.width)
     run, checkpoint = Run(chosen.seed), arguments.out / "checkpoint.pt"
     if checkpoint.exists():
@@ -94,7 +94,7 @@ def main():
     say, kept, total, count = Progress(f"{chosen.name}: training", steps, run.step), time.monotonic(), 0.0, 0
     end = min(steps, arguments.until or steps)
     while run.step < end:
-        frames, people = batch(chosen, scenes, run.step)
+        frames, people = batch(chosen, sets, run.step)
         total += run.learn(frames, people, cells, rate(run.step, steps))
         count += 1
         say(run.step, f"loss {total / count:.3f}")

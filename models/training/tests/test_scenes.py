@@ -10,7 +10,9 @@ from support import Folder, program
 import cv2
 import numpy
 
-from recipes import RECIPES, recipe
+import shop
+from recipes import PAD, RECIPES, recipe
+from scene import street
 from scene.body import person
 from scene.camera import Camera
 from scene.clothes import Outfit
@@ -19,10 +21,13 @@ from scene.figure import Figure
 from score import Score
 
 
+# What draws a scene, and for which detector.
+KINDS = ((RECIPES["overhead"], picture), (RECIPES["oblique"], picture), (RECIPES["oblique"], street.picture))
+
 
 class Scenes(unittest.TestCase):
     def test_the_same_seed_and_index_give_the_same_bytes_in_any_order(self):
-        for chosen in RECIPES.values():
+        for chosen, picture in KINDS:
             forward = {index: picture(chosen, 9, index) for index in (0, 1, 2, 3)}
             for index in (3, 1, 0, 2):
                 again = picture(chosen, 9, index)
@@ -36,7 +41,7 @@ class Scenes(unittest.TestCase):
         self.assertNotEqual(first, picture(chosen, 10, 0)[0].tobytes())
 
     def test_boxes_lie_in_the_frame_and_some_scenes_are_empty(self):
-        for chosen in RECIPES.values():
+        for chosen, picture in KINDS:
             people = []
             for index in range(60):
                 jpeg, boxes = picture(chosen, 9, index)
@@ -86,12 +91,33 @@ class Visibility(unittest.TestCase):
         self.assertEqual(self.boxes(colour=108.0)[0, 4], 0.0)
 
 
+class Shop(Folder):
+    """Two frames as examples/demo_frames.rs leaves them: two people, the second hardly to be seen; nobody."""
+
+    def read(self, view):
+        for name in ("a.jpg", "b.jpg"):
+            cv2.imwrite(str(self.folder / name), numpy.full((480, 640, 3), 200, numpy.uint8))
+        (self.folder / "frames.csv").write_text("a.jpg\nb.jpg\n")
+        (self.folder / "labels.csv").write_text("a.jpg,64.0,48.0,192.0,240.0,0.9\na.jpg,320.0,96.0,384.0,192.0,0.2\n")
+        return [(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), boxes) for jpeg, boxes in shop.read(recipe(view), self.folder)]
+
+    def test_frames_and_boxes_come_as_the_daemon_feeds_them(self):
+        (first, people), (_, nobody) = self.read("overhead")
+        self.assertEqual((first.shape, len(nobody)), ((256, 320, 3), 0))
+        numpy.testing.assert_allclose(people, [[32, 25.6, 96, 128, 1], [160, 51.2, 192, 102.4, 0]], atol=1e-3)
+        (first, people), _ = self.read("oblique")
+        self.assertEqual(first.shape, (352, 480, 3))
+        # 640 x 480 in 480 x 352: 469 columns, the rest is padding.
+        numpy.testing.assert_allclose(people[0], [46.9, 35.2, 140.8, 176, 1], atol=0.1)
+        self.assertTrue((abs(first[:, 472:].astype(int) - PAD) < 8).all() and (first[:, :464] > 190).all())
+
+
 class Shards(Folder):
     def test_shards_do_not_depend_on_the_number_of_workers_nor_on_interruption(self):
         for workers in (1, 2):
             program("scenes.py", "oblique", self.folder / str(workers), "--size", "tiny", "--workers", workers)
         names = sorted(path.name for path in (self.folder / "1").iterdir())
-        self.assertEqual(names, ["generator", "held-0000.npz", "scenes-0000.npz"])
+        self.assertEqual(names, ["generator", "held-0000.npz", "scenes-0000.npz", "street-0000.npz"])
         kept = {name: (self.folder / "1" / name).read_bytes() for name in names}
         self.assertEqual(kept, {name: (self.folder / "2" / name).read_bytes() for name in names})
         (self.folder / "1" / "held-0000.npz").unlink()

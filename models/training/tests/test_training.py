@@ -36,7 +36,7 @@ class Pipeline(Folder):
         program("quantise.py", "overhead", cls.out, *SIZE)
 
     def frames(self, count=20):
-        for jpeg in Scenes(self.out, self.chosen, held=True).jpegs[:count]:
+        for jpeg in Scenes(self.out, self.chosen, "held").jpegs[:count]:
             yield cv2.imdecode(jpeg, cv2.IMREAD_COLOR).transpose(2, 0, 1)[None].astype(numpy.float32)
 
     def test_the_loss_falls(self):
@@ -87,7 +87,7 @@ class Pipeline(Folder):
         program("card.py", "overhead", self.out, models, *SIZE)
         names = {path.name for path in models.iterdir()}
         stem = "person-overhead-tiny"
-        self.assertEqual(names, {f"{stem}{end}" for end in (".onnx", "-int8.onnx", ".toml", "-int8.toml", ".md")})
+        self.assertEqual(names, {f"{stem}{end}" for end in (".onnx", "-int8.onnx", ".toml", "-int8.toml", ".md", "-training.csv")})
         self.assertIn("| held-out scenes | int8 |", (models / f"{stem}.md").read_text())
 
 

@@ -30,8 +30,13 @@ def picture(recipe, seed, index):
     camera = viewpoint(rng, recipe)
     canvas = room.background(rng, camera, recipe.overhead)
     room.marks(rng, canvas, camera)
-    crowd = people(rng, camera, recipe.overhead)
-    cast = crowd + furniture(rng, camera, recipe.overhead, len(crowd))
+    cast = people(rng, camera, recipe.overhead)
+    cast += furniture(rng, camera, recipe.overhead, things.STANDING, rng.integers(0, 9))
+    return shot(rng, camera, canvas, cast)
+
+
+def shot(rng, camera, canvas, cast):
+    """The room `canvas` with everybody and everything of `cast` in it, as the camera gives it."""
     canvas = below(rng, canvas, camera, cast)
     empty = canvas.copy()
     scene = Painting(rng, canvas, camera)
@@ -131,9 +136,10 @@ def companions(rng, spot, facing, stature, whole, uniform, child):
     return cast
 
 
-def furniture(rng, camera, overhead, crowd):
+def furniture(rng, camera, overhead, choice, count):
+    """Up to `count` things of `choice`, and now and then a mannequin."""
     cast = []
-    for _ in range(rng.integers(0, 9)):
+    for _ in range(count):
         spot = somewhere(rng, camera, overhead, 0.5)
         if spot is None:
             continue
@@ -147,7 +153,7 @@ def furniture(rng, camera, overhead, crowd):
             figure.parts = [part._replace(labelled=False) for part in figure.parts]
             figure.disc(0, 0, 0.02, 0.2, outfit.skin * 0.7)
         else:
-            things.STANDING[rng.integers(len(things.STANDING))](rng, figure)
+            choice[rng.integers(len(choice))](rng, figure)
         turn = rng.uniform(0, 6.28)
         world = numpy.array(figure.balls)
         if world[:, 2].max() > camera.above - 0.25:

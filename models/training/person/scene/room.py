@@ -29,9 +29,16 @@ def background(rng, camera, overhead):
 
 
 def surface(rng, u, v, reach, camera, metres):
-    """A texture that repeats every `metres`, in a colour; it fades where it is too far off to be seen."""
+    """Any texture in any colour."""
     bank = textures.floors()
-    texture = bank[rng.integers(len(bank))]
+    shade = pattern(rng, bank[rng.integers(len(bank))], u, v, reach, camera, metres)
+    colour = floor_colour(rng)
+    other = colour * rng.uniform(0.7, 1.3) if rng.random() < 0.8 else floor_colour(rng)
+    return coloured(shade, colour, other)
+
+
+def pattern(rng, texture, u, v, reach, camera, metres):
+    """A texture that repeats every `metres`; it fades where it is too far off to be seen."""
     turn, scale = rng.choice((0.0, rng.uniform(0, 3.2))), textures.SIZE / metres
     cos, sin = numpy.float32(numpy.cos(turn) * scale), numpy.float32(numpy.sin(turn) * scale)
     map_u, map_v = cv2.addWeighted(u, cos, v, -sin, 0), cv2.addWeighted(u, sin, v, cos, 0)
@@ -39,9 +46,11 @@ def surface(rng, u, v, reach, camera, metres):
     # How many texture pixels fall into one of the frame's: beyond some there is only flicker.
     coarse = numpy.maximum(reach * numpy.float32(scale / camera.focal / 2), 1)
     fade = numpy.float32(rng.uniform(0.1, 1.0)) / coarse
-    shade = cv2.add((grey.astype(numpy.float32) - 128) * fade, 128.0, dtype=cv2.CV_8U)
-    colour = floor_colour(rng)
-    other = colour * rng.uniform(0.7, 1.3) if rng.random() < 0.8 else floor_colour(rng)
+    return cv2.add((grey.astype(numpy.float32) - 128) * fade, 128.0, dtype=cv2.CV_8U)
+
+
+def coloured(shade, colour, other):
+    """`colour` where `shade` is dark, towards `other` where it is bright."""
     value = numpy.arange(256)[:, None] / 128
     share = (value - 0.6).clip(0, 1)
     palette = ((colour * (1 - share) + other * share) * value).clip(0, 255).astype(numpy.uint8)
