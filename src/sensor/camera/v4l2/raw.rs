@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use v4l::buffer::Type;
 use v4l::io::mmap::Stream;
-use v4l::io::traits::CaptureStream;
+use v4l::io::traits::{CaptureStream, Stream as _};
 use v4l::{Device, Format};
 
 use crate::sensor::camera::Frame;
@@ -15,6 +15,8 @@ use crate::sensor::camera::Frame;
 const LOOK: Duration = Duration::from_millis(500);
 /// Pictures in the driver's hands.
 const BUFFERS: u32 = 4;
+/// More than V4L2 gives out (`VIDEO_MAX_FRAME`).
+const MOST_BUFFERS: usize = 32;
 
 /// A camera that delivers.
 pub(super) struct Raw {
@@ -30,6 +32,14 @@ impl Raw {
     pub(super) fn start(device: &Device, format: Format) -> io::Result<Self> {
         let mut stream = Stream::with_buffers(device, Type::VideoCapture, BUFFERS)?;
         stream.set_timeout(LOOK);
+        // The first buffer is the library's to hand over, when it is asked for the first picture. How many there are is
+        // the driver's choice: it refuses one more than that.
+        let others = (1..).map(|index| CaptureStream::queue(&mut stream, index));
+        let refused = others.take(MOST_BUFFERS).find_map(Result::err);
+        if let Some(why) = refused.filter(|why| why.raw_os_error() != Some(libc::EINVAL)) {
+            return Err(why);
+        }
+        stream.start()?;
         Ok(Self { stream, format })
     }
 
@@ -38,11 +48,14 @@ impl Raw {
     /// # Errors
     /// The operating system's.
     pub(super) fn next(&mut self) -> io::Result<Option<&[u8]>> {
-        match self.stream.next() {
-            Ok((bytes, _)) => Ok(Some(bytes)),
-            Err(why) if why.kind() == io::ErrorKind::TimedOut => Ok(None),
-            Err(why) => Err(why),
-        }
+        // The library hands the last picture's buffer back before it waits, and after a wait in vain once more, which the
+        // driver refuses: it is asked only when there is a picture.
+        match self.stream.handle().poll(libc::POLLIN, LOOK.as_millis() as i32) {
+            Ok(0) => return Ok(None),
+            Err(why) if why.kind() == io::ErrorKind::Interrupted => return Ok(None),
+            ready => ready?,
+        };
+        self.stream.next().map(|(bytes, _)| Some(bytes))
     }
 }
 
