@@ -297,7 +297,11 @@ fn cast(
             let path = begin(from).all(&to);
             let apart = between(rng, 0.44, 0.62) / 2.0;
             let late = between(rng, 0.0, 0.12);
-            let second = height(rng);
+            let (mut tall, mut second) = (tall, height(rng));
+            // From the ceiling whoever walks nearer its middle hides a much shorter companion on the outer side.
+            if place == Place::Overhead && (second < tall) == (lane > 0.0) {
+                (tall, second) = (second, tall);
+            }
             vec![
                 (
                     person(rng, tall, path.clone().shift(0.0, -apart)),

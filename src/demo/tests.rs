@@ -153,6 +153,28 @@ fn nobody_turns_or_stands_where_a_crossing_would_be_a_matter_of_taste() {
     }
 }
 
+/// No camera could count who is hidden behind a companion. Shop 13 has a child and an adult side by side, off the middle.
+#[test]
+fn whoever_crosses_can_be_seen_crossing() {
+    for place in [Place::Oblique, Place::Overhead] {
+        let mut shop = SyntheticShop::seen(place, Light::Day, 13, 60.0, 5.0);
+        let crossings = shop.truth().crossings;
+        let (mut frame, mut seen) = (Frame::default(), vec![Vec::new(); crossings.len()]);
+        while shop.next_frame(&mut frame).unwrap() == Next::Frame {
+            for (crossing, seen) in crossings.iter().zip(&mut seen) {
+                if crossing.at.abs_diff(frame.at).as_secs_f32() < 0.5 {
+                    let its = shop.boxes().iter().find(|b| b.person == crossing.person);
+                    seen.push(its.map_or(0.0, |its| its.visible));
+                }
+            }
+        }
+        for (crossing, seen) in crossings.iter().zip(seen) {
+            let least = seen.into_iter().fold(1.0, f32::min);
+            assert!(least > 0.5, "{place:?} {crossing:?}: {least}");
+        }
+    }
+}
+
 #[test]
 fn the_default_shop_shows_every_behaviour_and_is_busy_but_not_absurd() {
     let script = Script::new(DEFAULT_SEED, DEFAULT_SECONDS as f32, Place::Oblique);
