@@ -68,7 +68,7 @@ earlier weights got wrong on them did say which kinds of scenes were missing.
 
 ## Numbers
 
-`float` and `int8` are these weights, `baseline_…` earlier ones of ours, the others public models. A box counts as found at IoU {matches}. Frames of nobody are those known to be empty.
+`float` and `int8` are these weights, `baseline_…` earlier ones of ours, `shipped` those that these replaced, the others public models. A box counts as found at IoU {matches}. Frames of nobody are those known to be empty.
 
 {table}
 

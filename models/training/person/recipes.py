@@ -60,7 +60,7 @@ class Recipe:
 RECIPES = {
     "overhead": Recipe("person-overhead", True, 320, 256, 4100, 70_000, 1_000, 5, (Late("shop", 4_000, 0.25),)),
     "oblique": Recipe(
-        "person-oblique", False, 480, 352, 4200, 60_000, 1_000, 4, (Late("street", 8_000, 0.35), Late("shop", 3_000, 0.15))
+        "person-oblique", False, 480, 352, 4200, 60_000, 1_000, 4, (Late("street", 8_000, 0.35), Late("shop", 10_000, 0.25))
     ),
 }
 
