@@ -50,7 +50,11 @@ impl Raw {
     pub(super) fn next(&mut self) -> io::Result<Option<&[u8]>> {
         // The library hands the last picture's buffer back before it waits, and after a wait in vain once more, which the
         // driver refuses: it is asked only when there is a picture.
-        match self.stream.handle().poll(libc::POLLIN, LOOK.as_millis() as i32) {
+        match self
+            .stream
+            .handle()
+            .poll(libc::POLLIN, LOOK.as_millis() as i32)
+        {
             Ok(0) => return Ok(None),
             Err(why) if why.kind() == io::ErrorKind::Interrupted => return Ok(None),
             ready => ready?,
